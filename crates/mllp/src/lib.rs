@@ -1,0 +1,1 @@
+//! MLLP: frames over TCP and TLS, client and server.

@@ -1,0 +1,1 @@
+//! An HL7 endpoint for tests: stores what it receives, then acknowledges.

@@ -1,0 +1,1 @@
+//! The FHIR hook: Patient writes in, ADT messages onto the queue.
