@@ -1,0 +1,221 @@
+//! Escape sequences (HL7 v2.5.1 §2.7).
+//!
+//! Own code rather than the parser crate's: that one panics on non-ASCII text, loses what follows an unclosed
+//! escape character, and knows two of the hexadecimal values only.
+
+use std::borrow::Cow;
+
+use crate::{Charset, Separators};
+
+/// Appends `value` to `out` so that it reads back as one leaf: delimiters become `\F\ \S\ \T\ \R\ \E\`,
+/// control characters (00–1F, 7F) become `\Xhh\`, runs of them one sequence, and a value of exactly two double
+/// quotes becomes `\X2222\`, because raw it would mean "delete".
+pub fn escape(value: &str, separators: &Separators, out: &mut String) {
+    let e = separators.escape;
+    if value == "\"\"" {
+        out.extend([e, 'X', '2', '2', '2', '2', e]);
+        return;
+    }
+    let mut chars = value.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c.is_ascii_control() {
+            out.extend([e, 'X']);
+            push_hex(c, out);
+            while let Some(next) = chars.next_if(char::is_ascii_control) {
+                push_hex(next, out);
+            }
+            out.push(e);
+        } else if separators.contains(c) {
+            let letter = match c {
+                _ if c == separators.field => 'F',
+                _ if c == separators.component => 'S',
+                _ if c == separators.subcomponent => 'T',
+                _ if c == separators.repetition => 'R',
+                _ => 'E',
+            };
+            out.extend([e, letter, e]);
+        } else {
+            out.push(c);
+        }
+    }
+}
+
+fn push_hex(control: char, out: &mut String) {
+    let nibble = |value: u32| char::from_digit(value, 16).unwrap_or('0').to_ascii_uppercase();
+    out.extend([nibble(u32::from(control) / 16), nibble(u32::from(control) % 16)]);
+}
+
+/// Reads the escape sequences of one leaf. `\F\ \S\ \T\ \R\ \E\ \P\` become characters, `\Xhh…\` the bytes in
+/// the message's character set, `\.br\` a line feed; `\H\` and `\N\` (highlighting) vanish; every other sequence,
+/// and an escape character without a partner, stays as it is.
+#[must_use]
+pub fn unescape<'a>(raw: &'a str, separators: &Separators, charset: Charset) -> Cow<'a, str> {
+    let e = separators.escape;
+    let Some((head, mut rest)) = raw.split_once(e) else { return Cow::Borrowed(raw) };
+    let mut out = String::with_capacity(raw.len());
+    out.push_str(head);
+    loop {
+        let Some((sequence, tail)) = rest.split_once(e) else {
+            // No partner: the escape character stands for itself.
+            out.push(e);
+            out.push_str(rest);
+            return Cow::Owned(out);
+        };
+        if push_sequence(sequence, separators, charset, &mut out) {
+            match tail.split_once(e) {
+                Some((plain, next)) => {
+                    out.push_str(plain);
+                    rest = next;
+                }
+                None => {
+                    out.push_str(tail);
+                    return Cow::Owned(out);
+                }
+            }
+        } else {
+            // Unknown: keep it, and let its closing character open the next sequence if it can.
+            out.push(e);
+            out.push_str(sequence);
+            rest = tail;
+            if !opens_known_sequence(tail, separators, charset) {
+                out.push(e);
+                match tail.split_once(e) {
+                    Some((plain, next)) => {
+                        out.push_str(plain);
+                        rest = next;
+                    }
+                    None => {
+                        out.push_str(tail);
+                        return Cow::Owned(out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn opens_known_sequence(tail: &str, separators: &Separators, charset: Charset) -> bool {
+    tail.split_once(separators.escape)
+        .is_some_and(|(sequence, _)| push_sequence(sequence, separators, charset, &mut String::new()))
+}
+
+/// Appends what `sequence` (without its escape characters) stands for; false when it stands for nothing known.
+fn push_sequence(sequence: &str, separators: &Separators, charset: Charset, out: &mut String) -> bool {
+    match sequence {
+        "F" => out.push(separators.field),
+        "S" => out.push(separators.component),
+        "T" => out.push(separators.subcomponent),
+        "R" => out.push(separators.repetition),
+        "E" => out.push(separators.escape),
+        "P" => out.push(separators.truncation.unwrap_or('#')),
+        ".br" => out.push('\n'),
+        "H" | "N" => {}
+        _ => {
+            let Some(bytes) = sequence.strip_prefix('X').and_then(hex_bytes) else { return false };
+            let Some(text) = charset.decode(&bytes) else { return false };
+            out.push_str(&text);
+        }
+    }
+    true
+}
+
+fn hex_bytes(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes();
+    if digits.is_empty() {
+        return None;
+    }
+    let (pairs, odd) = digits.as_chunks::<2>();
+    if !odd.is_empty() {
+        return None;
+    }
+    pairs
+        .iter()
+        .map(|&[high, low]| {
+            let value = char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?;
+            u8::try_from(value).ok()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn escaped(value: &str) -> String {
+        let mut out = String::new();
+        escape(value, &Separators::default(), &mut out);
+        out
+    }
+
+    fn unescaped(raw: &str) -> String {
+        unescape(raw, &Separators::default(), Charset::Utf8).into_owned()
+    }
+
+    #[test]
+    fn esc_1_delimiters_become_their_letters() {
+        assert_eq!(escaped("a|b^c&d~e\\f"), r"a\F\b\S\c\T\d\R\e\E\f");
+        assert_eq!(unescaped(r"a\F\b\S\c\T\d\R\e\E\f"), "a|b^c&d~e\\f");
+    }
+
+    #[test]
+    fn esc_2_control_characters_become_hexadecimal() {
+        assert_eq!(escaped("a\r\nb\rc\nd\u{7f}"), r"a\X0D0A\b\X0D\c\X0A\d\X7F\");
+    }
+
+    #[test]
+    fn esc_3_reads_every_known_sequence_and_keeps_the_others() {
+        assert_eq!(unescaped(r"a\.br\b\H\c\N\d\P\e"), "a\nbcd#e");
+        assert_eq!(unescaped(r"\XC3A9\t\X41\"), "étA");
+        for kept in [
+            r"\Zab\x",
+            r"\.sp+2\x",
+            r"\Xzz\",
+            r"\X4\",
+            r"\XFF\",
+            r"\Cab12\",
+            "half\\",
+            r"\é\",
+            r"a\b",
+            r"C:\dir\file",
+        ] {
+            assert_eq!(unescaped(kept), kept);
+        }
+    }
+
+    #[test]
+    fn esc_3_an_unknown_sequence_does_not_swallow_the_next() {
+        assert_eq!(unescaped(r"a\b\F\c"), r"a\b|c");
+        assert_eq!(unescaped(r"\\F\"), "\\|");
+    }
+
+    #[test]
+    fn esc_4_two_quotes_are_not_null() {
+        assert_eq!(escaped("\"\""), r"\X2222\");
+        assert_eq!(unescaped(r"\X2222\"), "\"\"");
+    }
+
+    #[test]
+    fn latin_1_bytes_are_read_in_the_message_charset() {
+        assert_eq!(unescape(r"\XE9\", &Separators::default(), Charset::Latin1), "é");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_survives_escaping(value in any::<String>()) {
+            prop_assert_eq!(unescaped(&escaped(&value)), value);
+        }
+
+        #[test]
+        fn escaped_text_has_no_delimiter_and_no_control_character(value in any::<String>()) {
+            let out = escaped(&value);
+            let bad = |c: char| c.is_ascii_control() || "|^~&".contains(c);
+            prop_assert!(!out.chars().any(bad));
+        }
+
+        #[test]
+        fn any_raw_text_is_read_without_panic(raw in r"[\\XFSé0-9A-F.br]{0,40}") {
+            unescaped(&raw);
+        }
+    }
+}
