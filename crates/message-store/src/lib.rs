@@ -1,1 +1,39 @@
-//! Where received HL7 messages are kept: S3, a directory, memory.
+//! Where HL7 messages are kept: S3, a directory, memory.
+//!
+//! The store knows bytes and keys, not HL7. It holds three families of objects:
+//!
+//! | key | holds | written by |
+//! | --- | --- | --- |
+//! | `received/…` | every message received, immutable | the HL7 listener |
+//! | `Patient/{id}` | the current message of a patient: its ER7 text and nothing else | the HL7 listener |
+//! | `accepted/<sha256 of id>` | the last message the hook accepted for a patient | the hook |
+//!
+//! Every other key is a hash or a control id of our own, so that a listing tells nothing of people.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! use message_store::{Config, OrderingKey, PatientKey, Replacement};
+//!
+//! let store = Config::Memory.connect().await?;
+//! let patient = PatientKey::new("p-204")?;
+//! let (old, new) = (OrderingKey::new("2024-03-01T09:30:15Z")?, OrderingKey::new("2024-03-02T08:00:00Z")?);
+//! assert_eq!(store.put_current(&patient, &new, "MSH|new".into()).await?, Replacement::Replaced);
+//! assert_eq!(store.put_current(&patient, &old, "MSH|old".into()).await?, Replacement::KeptNewer);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![warn(missing_docs)]
+
+mod accepted;
+mod config;
+mod error;
+mod key;
+mod memory;
+mod store;
+
+pub use accepted::{Accepted, AcceptedRecord, Precondition, Tag};
+pub use config::{Config, DirectoryConfig, S3Config};
+pub use error::{InvalidKey, StoreError};
+pub use key::{OrderingKey, PatientKey, ReceivedKey};
+pub use memory::MemoryStore;
+pub use store::{Current, MessageStore, Page, ReceivedEntry, Replacement, Stored};

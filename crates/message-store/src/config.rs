@@ -1,0 +1,82 @@
+//! The `[store]` section: which backend, and where.
+
+use std::{path::PathBuf, sync::Arc};
+
+use serde::Deserialize;
+
+use crate::{MemoryStore, MessageStore, StoreError};
+
+/// Which store to use, told apart by `kind`.
+///
+/// ```toml
+/// [store]
+/// kind = "directory"
+/// path = "/var/lib/adt-bridge/store"
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Config {
+    /// Files below a folder of this machine.
+    Directory(DirectoryConfig),
+    /// An S3 bucket.
+    S3(S3Config),
+    /// Nothing outlives the process.
+    Memory,
+}
+
+/// Settings of `kind = "directory"`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryConfig {
+    /// The folder; made with mode 0700 when it is missing.
+    pub path: PathBuf,
+}
+
+/// Settings of `kind = "s3"`. Credentials and Region come from the usual AWS sources.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Config {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Comes before every key, for example `bridge/`; empty by default, as the contract's `Patient/{id}` asks.
+    #[serde(default)]
+    pub prefix: String,
+    /// Another endpoint than the Region's. `AWS_ENDPOINT_URL` does the same.
+    #[serde(default)]
+    pub endpoint_url: Option<String>,
+    /// `https://host/bucket/key` instead of `https://bucket.host/key`. By default only with another endpoint.
+    #[serde(default)]
+    pub force_path_style: Option<bool>,
+    /// KMS key for server-side encryption; by default the bucket's own setting decides.
+    #[serde(default)]
+    pub kms_key_id: Option<String>,
+    /// Time for one attempt of one call, in seconds.
+    #[serde(default = "attempt_seconds")]
+    pub attempt_timeout_seconds: u64,
+    /// Time for one call with its retries, in seconds.
+    #[serde(default = "operation_seconds")]
+    pub operation_timeout_seconds: u64,
+}
+
+impl Config {
+    /// Opens the store. Does not talk to S3; [`MessageStore::ready`] does.
+    ///
+    /// # Errors
+    /// `Config` for settings that make no sense, `Unavailable` or `Full` when the folder cannot be used.
+    pub async fn connect(&self) -> Result<Arc<dyn MessageStore>, StoreError> {
+        Ok(match self {
+            Self::Directory(_) | Self::S3(_) => {
+                return Err(StoreError::Config { reason: "kind is not available in this build".to_owned() });
+            }
+            Self::Memory => Arc::new(MemoryStore::new()),
+        })
+    }
+}
+
+fn attempt_seconds() -> u64 {
+    3
+}
+
+fn operation_seconds() -> u64 {
+    8
+}
