@@ -1,0 +1,3 @@
+//! Integration tests of the `hl7v2` crate.
+
+mod parser_gaps;
