@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
-use crate::{Queue, QueueError};
+use crate::{MemoryQueue, Queue, QueueError};
 
 /// Which queue, by `kind = "embedded" | "sqs" | "memory"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -31,7 +31,10 @@ impl Config {
     /// [`QueueError::Configuration`], [`QueueError::Owned`], [`QueueError::Corrupt`] or
     /// [`QueueError::Unavailable`]. SQS is not contacted here, a service starts without it.
     pub async fn connect(&self) -> Result<Arc<dyn Queue>, QueueError> {
-        Err(QueueError::Unsupported)
+        match self {
+            Self::Memory(config) => Ok(Arc::new(MemoryQueue::new(config.clone()))),
+            Self::Embedded(_) | Self::Sqs(_) => Err(QueueError::Unsupported),
+        }
     }
 }
 

@@ -62,11 +62,13 @@ pub enum Reason {
     ReceiveLimit,
     /// An earlier message of its group was given up and the group policy is to park.
     Parked,
+    /// The stored bytes no longer match their checksum; they must not be delivered.
+    Damaged,
 }
 
 impl Reason {
     /// Every reason, for tables and command lines.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NegativeAcknowledgment,
         Self::RetriesExhausted,
         Self::ApplicationNegative,
@@ -76,6 +78,7 @@ impl Reason {
         Self::Unsendable,
         Self::ReceiveLimit,
         Self::Parked,
+        Self::Damaged,
     ];
 
     /// The stable text form.
@@ -90,6 +93,7 @@ impl Reason {
             Self::Unsendable => "unsendable",
             Self::ReceiveLimit => "receive_limit",
             Self::Parked => "parked",
+            Self::Damaged => "damaged",
         }
     }
 }

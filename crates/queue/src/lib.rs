@@ -33,12 +33,15 @@ mod dead_letter;
 mod delivery;
 mod envelope;
 mod error;
+mod memory;
+mod scheduler;
 
 pub use config::{Config, EmbeddedConfig, MemoryConfig, SqsConfig};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Reason, Stale};
 pub use delivery::{Delivery, Receipt, Sent};
 pub use envelope::{Attributes, DeduplicationId, Envelope, GroupId};
 pub use error::QueueError;
+pub use memory::MemoryQueue;
 
 /// The most one message may hold in any backend: 1 MiB, the limit of SQS.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -122,10 +125,8 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
 pub struct Statistics {
     /// Waiting to be handed out, those behind a leased message of their group included.
     pub ready: u64,
-    /// On lease.
+    /// On lease, those waiting out a delay included.
     pub in_flight: u64,
-    /// Handed back with a delay that has not ended.
-    pub delayed: u64,
     /// Withheld because their group is parked.
     pub parked: u64,
     /// Dead letters.

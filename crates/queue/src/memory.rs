@@ -1,0 +1,197 @@
+//! The queue in memory: for tests and demonstrations, nothing survives the process.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    num::NonZeroUsize,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    DeadLetter, Delivery, Envelope, MemoryConfig, Queue, QueueError, Receipt, Sent, Statistics,
+    scheduler::{GroupKey, Scheduler, Ticket},
+};
+
+/// Holds everything in memory. Follows the clock of tokio, so tests may pause it.
+pub struct MemoryQueue {
+    config: MemoryConfig,
+    started: Instant,
+    changed: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    scheduler: Scheduler,
+    messages: BTreeMap<u64, Message>,
+    dead: Vec<(Envelope, DeadLetter)>,
+    /// Group and id of recent sends, with their sequence and the end of their window.
+    recent: HashMap<(String, String), (u64, Duration)>,
+    next_sequence: u64,
+}
+
+struct Message {
+    envelope: Envelope,
+    receive_count: u32,
+    sent_at: Duration,
+}
+
+impl MemoryQueue {
+    /// An empty queue.
+    pub fn new(config: MemoryConfig) -> Self {
+        Self { config, started: Instant::now(), changed: Notify::new(), state: Mutex::default() }
+    }
+
+    /// What was dead-lettered so far, oldest first.
+    pub fn dead(&self) -> Vec<(Envelope, DeadLetter)> {
+        self.lock().dead.clone()
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The state with lapsed leases already returned.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.scheduler.expire(self.now());
+        state
+    }
+
+    fn take(&self, max: usize) -> (Vec<Delivery>, Option<Duration>) {
+        let mut state = self.lock();
+        let deadline = self.now() + self.visibility();
+        let tickets = state.scheduler.take(max, self.config.max_per_group, deadline);
+        let deliver = |ticket: Ticket| {
+            let message = state.messages.get_mut(&ticket.sequence)?;
+            message.receive_count += 1;
+            Some(Delivery {
+                envelope: message.envelope.clone(),
+                receipt: ticket.receipt(),
+                receive_count: message.receive_count,
+                sequence: ticket.sequence.to_string(),
+            })
+        };
+        let deliveries = tickets.into_iter().filter_map(deliver).collect();
+        (deliveries, state.scheduler.next_deadline())
+    }
+}
+
+#[async_trait]
+impl Queue for MemoryQueue {
+    async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
+        envelope.validate(self.max_body_bytes())?;
+        let mut state = self.lock();
+        let now = self.now();
+        let identity = (envelope.group.as_str().to_owned(), envelope.deduplication_id.as_str().to_owned());
+        if let Some((sequence, _)) = state.recent.get(&identity).filter(|(_, end)| *end > now) {
+            return Ok(Sent::Duplicate { sequence: sequence.to_string() });
+        }
+        if state.messages.len() >= self.config.max_messages {
+            return Err(QueueError::Full);
+        }
+        state.next_sequence += 1;
+        let sequence = state.next_sequence;
+        state.recent.retain(|_, (_, end)| *end > now);
+        state
+            .recent
+            .insert(identity, (sequence, now + Duration::from_secs(self.config.deduplication_seconds)));
+        let group = GroupKey::from(&envelope.group);
+        state.messages.insert(sequence, Message { envelope, receive_count: 0, sent_at: now });
+        state.scheduler.push(group, sequence);
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(Sent::New { sequence: sequence.to_string() })
+    }
+
+    async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let end = Instant::now() + wait;
+        loop {
+            // Armed before the look, or a send between look and wait would be missed.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let (deliveries, next_lapse) = self.take(max.get());
+            if !deliveries.is_empty() {
+                // Others may have to wake earlier now, when these leases end.
+                self.changed.notify_waiters();
+                return Ok(deliveries);
+            }
+            if Instant::now() >= end {
+                return Ok(deliveries);
+            }
+            let until = next_lapse.map_or(end, |lapse| end.min(self.started + lapse));
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+
+    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        let ticket = Ticket::parse(receipt)?;
+        let mut state = self.lock();
+        state.scheduler.remove(ticket)?;
+        state.messages.remove(&ticket.sequence);
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn change_visibility(
+        &self,
+        receipts: &[Receipt],
+        visible_in: Duration,
+    ) -> Vec<Result<(), QueueError>> {
+        let mut state = self.lock();
+        let deadline = self.now() + visible_in;
+        let change = |receipt| {
+            let ticket = Ticket::parse(receipt)?;
+            if visible_in.is_zero() {
+                state.scheduler.release(ticket)
+            } else {
+                state.scheduler.extend(ticket, deadline)
+            }
+        };
+        let results = receipts.iter().map(change).collect();
+        self.changed.notify_waiters();
+        results
+    }
+
+    async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
+        let ticket = Ticket::parse(&delivery.receipt)?;
+        let mut state = self.lock();
+        state.scheduler.remove(ticket)?;
+        if let Some(message) = state.messages.remove(&ticket.sequence) {
+            state.dead.push((message.envelope, letter));
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn statistics(&self) -> Result<Statistics, QueueError> {
+        let state = self.lock();
+        let (ready, in_flight, parked) = state.scheduler.counts();
+        let oldest = state.messages.first_key_value();
+        let oldest_age = oldest.map(|(_, message)| self.now().saturating_sub(message.sent_at));
+        Ok(Statistics { ready, in_flight, parked, dead: state.dead.len() as u64, oldest_age })
+    }
+
+    async fn ready(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn visibility(&self) -> Duration {
+        Duration::from_secs(self.config.visibility_seconds)
+    }
+}
+
+impl fmt::Debug for MemoryQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryQueue").field("messages", &self.lock().messages.len()).finish_non_exhaustive()
+    }
+}
