@@ -1,0 +1,13 @@
+//! The mapping against its specification: everything here goes through the public interface.
+//!
+//! | module | what it checks |
+//! |---|---|
+//! | `fixture` | a patient in, messages and read-back out: the few lines that every test needs |
+//! | `rule_ids` | every rule of `tests/rule-ids.txt` has a test named after it |
+//! | `examples` | the worked examples of the specification, byte for byte |
+//! | `input`, `events`, `merge` | IN, the event table, MRG |
+//! | `coded_values`, `names`, `addresses`, `telecom`, `identifiers`, `contacts`, `text` | CD, NM, TEL, ESC and the element map |
+//! | `tables` | every row of `tables/*.csv`, in its direction |
+//! | `normal_form` | B1 to B12, and an independent `B` for the round trip |
+//! | `round_trip` | RT-1 to RT-5 over generated patients (`generate`), hostile text included |
+//! | `corpus` | collected patients and messages under `tests/corpus`, with an independent `validity` check |
