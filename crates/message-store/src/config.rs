@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
-use crate::{MemoryStore, MessageStore, StoreError};
+use crate::{DirectoryStore, MemoryStore, MessageStore, S3Store, StoreError};
 
 /// Which store to use, told apart by `kind`.
 ///
@@ -65,9 +65,8 @@ impl Config {
     /// `Config` for settings that make no sense, `Unavailable` or `Full` when the folder cannot be used.
     pub async fn connect(&self) -> Result<Arc<dyn MessageStore>, StoreError> {
         Ok(match self {
-            Self::Directory(_) | Self::S3(_) => {
-                return Err(StoreError::Config { reason: "kind is not available in this build".to_owned() });
-            }
+            Self::Directory(config) => Arc::new(DirectoryStore::open(config.path.clone()).await?),
+            Self::S3(config) => Arc::new(S3Store::connect(config).await?),
             Self::Memory => Arc::new(MemoryStore::new()),
         })
     }

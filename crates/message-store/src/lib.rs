@@ -8,6 +8,7 @@
 //! | `Patient/{id}` | the current message of a patient: its ER7 text and nothing else | the HL7 listener |
 //! | `accepted/<sha256 of id>` | the last message the hook accepted for a patient | the hook |
 //!
+//! `Patient/{id}` is a contract with the earlier service and the one key that holds a logical id.
 //! Every other key is a hash or a control id of our own, so that a listing tells nothing of people.
 //!
 //! ```
@@ -26,14 +27,20 @@
 
 mod accepted;
 mod config;
+#[cfg(feature = "contract-tests")]
+pub mod contract;
+mod directory;
 mod error;
 mod key;
 mod memory;
+mod s3;
 mod store;
 
 pub use accepted::{Accepted, AcceptedRecord, Precondition, Tag};
 pub use config::{Config, DirectoryConfig, S3Config};
+pub use directory::DirectoryStore;
 pub use error::{InvalidKey, StoreError};
 pub use key::{OrderingKey, PatientKey, ReceivedKey};
 pub use memory::MemoryStore;
+pub use s3::S3Store;
 pub use store::{Current, MessageStore, Page, ReceivedEntry, Replacement, Stored};

@@ -1,0 +1,320 @@
+//! Messages as files below one folder.
+//!
+//! ```text
+//! format               "message-store 1"
+//! received/<name>      a received message, never changed
+//! Patient/<id>         a current message: ER7 text and nothing else
+//! order/<sha256 of id> ordering keys of that file: one line "<sha256 of content> <key>" per possible content
+//! accepted/<sha256>    an accepted record: header, empty line, message
+//! lock/<00..3f>        empty; locked (flock) around compare and write
+//! tmp/<owner>/         files being written; the owner holds a lock on tmp/<owner>/owner
+//! ```
+//!
+//! **Writing.** A file is written under `tmp`, synced, renamed to its place, and then its folder is synced. So a name
+//! always leads to a whole file. A call answers after the folder's sync; writers that wait for the same folder share
+//! one sync.
+//!
+//! **Order beside the body.** `order/…` is replaced first and lists the key of the new content and that of the
+//! content still in place. Whichever of the two a crash leaves under `Patient/`, its hash finds its key. A file
+//! whose hash is not listed was put there by somebody else and is older than everything.
+//!
+//! **Recovery.** Nothing to replay. At start, `tmp/<owner>` folders whose owner is gone are removed. Several
+//! processes may share one folder on one machine.
+//!
+//! **Failed syncs.** A sync that failed once proves nothing when it succeeds the next time, so after a failed sync of
+//! a folder every write is refused until the store is opened again.
+
+mod durable;
+mod listing;
+
+use std::{
+    fmt, fs, io,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use self::durable::{Locks, Scratch, SyncedFolder, make_folder};
+use crate::{
+    Accepted, AcceptedRecord, Current, MessageStore, OrderingKey, Page, PatientKey, Precondition,
+    ReceivedKey, Replacement, StoreError, Stored, Tag, key::content_hash,
+};
+
+/// A [`MessageStore`] on a local file system. Files have mode 0600, folders 0700.
+#[derive(Clone)]
+pub struct DirectoryStore {
+    folders: Arc<Folders>,
+}
+
+struct Folders {
+    received: SyncedFolder,
+    current: SyncedFolder,
+    order: SyncedFolder,
+    accepted: SyncedFolder,
+    locks: Locks,
+    scratch: Scratch,
+}
+
+impl DirectoryStore {
+    /// Opens the folder, makes what is missing and removes what dead writers left.
+    ///
+    /// # Errors
+    /// `Config` when the folder holds something else, `Unavailable` or `Full` when it cannot be used.
+    pub async fn open(root: PathBuf) -> Result<Self, StoreError> {
+        let folders = blocking("open", move || Folders::open(&root)).await?;
+        Ok(Self { folders: Arc::new(folders) })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Folders) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let folders = Arc::clone(&self.folders);
+        blocking(operation, move || work(&folders)).await
+    }
+}
+
+impl fmt::Debug for DirectoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectoryStore")
+            .field("received", &self.folders.received.path())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl MessageStore for DirectoryStore {
+    async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
+        let key = key.clone();
+        self.run("put_received", move |folders| folders.put_received(&key, &body)).await
+    }
+
+    async fn received(&self, key: &ReceivedKey) -> Result<Option<Bytes>, StoreError> {
+        let key = key.clone();
+        self.run("received", move |folders| read("received", &folders.received.path().join(key.name()))).await
+    }
+
+    async fn list_received(
+        &self,
+        after: Option<&ReceivedKey>,
+        max: NonZeroUsize,
+    ) -> Result<Page, StoreError> {
+        let after = after.cloned();
+        self.run("list_received", move |folders| listing::page(folders.received.path(), after.as_ref(), max))
+            .await
+    }
+
+    async fn put_current(
+        &self,
+        patient: &PatientKey,
+        order: &OrderingKey,
+        body: Bytes,
+    ) -> Result<Replacement, StoreError> {
+        let (patient, order) = (patient.clone(), order.clone());
+        self.run("put_current", move |folders| folders.put_current(&patient, &order, &body)).await
+    }
+
+    async fn current(&self, patient: &PatientKey) -> Result<Option<Current>, StoreError> {
+        let patient = patient.clone();
+        self.run("current", move |folders| {
+            let _lock = folders.locks.shared(&patient.digest())?;
+            folders.current(&patient)
+        })
+        .await
+    }
+
+    async fn accepted(&self, patient: &PatientKey) -> Result<Option<Accepted>, StoreError> {
+        let patient = patient.clone();
+        self.run("accepted", move |folders| {
+            let Some(text) = read("accepted", &folders.accepted.path().join(patient.digest()))? else {
+                return Ok(None);
+            };
+            Ok(Some(Accepted { record: AcceptedRecord::from_text(&text)?, tag: Tag::of(&text) }))
+        })
+        .await
+    }
+
+    async fn put_accepted(
+        &self,
+        patient: &PatientKey,
+        record: AcceptedRecord,
+        precondition: Precondition,
+    ) -> Result<Tag, StoreError> {
+        let patient = patient.clone();
+        self.run("put_accepted", move |folders| folders.put_accepted(&patient, &record, &precondition)).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.run("ready", |folders| {
+            for folder in [&folders.received, &folders.current, &folders.order, &folders.accepted] {
+                folder.check()?;
+            }
+            folders.scratch.probe()
+        })
+        .await
+    }
+}
+
+impl Folders {
+    fn open(root: &Path) -> Result<Self, StoreError> {
+        let failed = |error| failure("open", error);
+        make_folder(root).map_err(failed)?;
+        let locks = Locks::open(&root.join("lock")).map_err(failed)?;
+        let _opening = locks.exclusive("open")?;
+        let format = root.join("format");
+        match fs::read_to_string(&format) {
+            Ok(found) if found == FORMAT => {}
+            Ok(_) => {
+                return Err(StoreError::Config {
+                    reason: "the folder was written by another version".to_owned(),
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let folder = |name: &str| SyncedFolder::open(root.join(name)).map_err(failed);
+        let folders = Self {
+            received: folder("received")?,
+            current: folder("Patient")?,
+            order: folder("order")?,
+            accepted: folder("accepted")?,
+            scratch: Scratch::open(&root.join("tmp")).map_err(failed)?,
+            locks,
+        };
+        let top = SyncedFolder::open(root.to_owned()).map_err(failed)?;
+        folders.scratch.write(FORMAT.as_bytes())?.place(&format)?;
+        top.sync()?;
+        Ok(folders)
+    }
+
+    fn put_received(&self, key: &ReceivedKey, body: &Bytes) -> Result<Stored, StoreError> {
+        let path = self.received.path().join(key.name());
+        let mut stored = self.compare(&path, body)?;
+        if stored.is_none() {
+            let file = self.scratch.write(body)?;
+            let _lock = self.locks.exclusive(&content_hash(key.name().as_bytes()))?;
+            stored = self.compare(&path, body)?;
+            if stored.is_none() {
+                file.place(&path)?;
+            }
+        }
+        // A duplicate too waits for the folder: the first writer may not have come that far.
+        self.received.sync()?;
+        Ok(stored.unwrap_or(Stored::New))
+    }
+
+    /// What is under `path` already, next to `body`.
+    fn compare(&self, path: &Path, body: &Bytes) -> Result<Option<Stored>, StoreError> {
+        let there = read("put_received", path)?;
+        Ok(there.map(|there| if there == body { Stored::Duplicate } else { Stored::Conflict }))
+    }
+
+    fn put_current(
+        &self,
+        patient: &PatientKey,
+        order: &OrderingKey,
+        body: &Bytes,
+    ) -> Result<Replacement, StoreError> {
+        let digest = patient.digest();
+        let _lock = self.locks.exclusive(&digest)?;
+        let there = self.current(patient)?;
+        let mut lines = format!("{} {}\n", content_hash(body), order.as_str());
+        if let Some(Current { body, order: Some(there) }) = &there {
+            if there > order {
+                return Ok(Replacement::KeptNewer);
+            }
+            lines.push_str(&format!("{} {}\n", content_hash(body), there.as_str()));
+        }
+        self.scratch.write(lines.as_bytes())?.place(&self.order.path().join(&digest))?;
+        self.order.sync()?;
+        self.scratch.write(body)?.place(&self.current.path().join(patient.id()))?;
+        self.current.sync()?;
+        Ok(Replacement::Replaced)
+    }
+
+    /// The caller holds the patient's lock.
+    fn current(&self, patient: &PatientKey) -> Result<Option<Current>, StoreError> {
+        let Some(body) = read("current", &self.current.path().join(patient.id()))? else { return Ok(None) };
+        let lines = read("current", &self.order.path().join(patient.digest()))?.unwrap_or_default();
+        let hash = content_hash(&body);
+        let order = String::from_utf8_lossy(&lines)
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .find(|(content, _)| *content == hash)
+            .and_then(|(_, key)| OrderingKey::new(key).ok());
+        Ok(Some(Current { body, order }))
+    }
+
+    fn put_accepted(
+        &self,
+        patient: &PatientKey,
+        record: &AcceptedRecord,
+        precondition: &Precondition,
+    ) -> Result<Tag, StoreError> {
+        let text = record.to_text()?;
+        let file = self.scratch.write(&text)?;
+        let digest = patient.digest();
+        let path = self.accepted.path().join(&digest);
+        let lock = self.locks.exclusive(&digest)?;
+        let holds = match (read("put_accepted", &path)?, precondition) {
+            (None, Precondition::Absent) => true,
+            (Some(there), Precondition::Matches(tag)) => Tag::of(&there) == *tag,
+            (None, Precondition::Matches(_)) | (Some(_), Precondition::Absent) => false,
+        };
+        if !holds {
+            return Err(StoreError::Changed);
+        }
+        file.place(&path)?;
+        drop(lock);
+        self.accepted.sync()?;
+        Ok(Tag::of(&text))
+    }
+}
+
+/// Runs file system work off the async threads. The work goes on when the caller stops waiting.
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::unavailable(operation, error)),
+    }
+}
+
+fn read(operation: &'static str, path: &Path) -> Result<Option<Bytes>, StoreError> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failure(operation, error)),
+    }
+}
+
+/// `std::io::Error` from these calls names no path.
+fn failure(operation: &'static str, error: io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full,
+        _ => StoreError::unavailable(operation, error),
+    }
+}
+
+const FORMAT: &str = "message-store 1\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart() {
+        assert!(matches!(failure("x", io::ErrorKind::StorageFull.into()), StoreError::Full));
+        assert!(matches!(failure("x", io::ErrorKind::QuotaExceeded.into()), StoreError::Full));
+        assert!(matches!(
+            failure("x", io::ErrorKind::PermissionDenied.into()),
+            StoreError::Unavailable { .. }
+        ));
+    }
+}
