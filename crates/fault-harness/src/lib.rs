@@ -1,0 +1,9 @@
+//! Test equipment for delivery under faults. No part of it runs in production, and none of it uses the code it
+//! judges: frames, control ids and HTTP are read by hand here.
+//!
+//! | Module | What it breaks or measures |
+//! |---|---|
+//! | [`proxy`] | bytes between two TCP peers: late, slow, split, cut, swallowed, refused |
+#![warn(missing_docs)]
+
+pub mod proxy;
