@@ -1,0 +1,57 @@
+//! Frames out of a stream: the decoder and its buffer.
+
+use std::io;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio_util::codec::Decoder as _;
+
+use crate::codec::{CodecError, Frame, MllpCodec};
+
+const READ_BYTES: usize = 8 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct FrameReader {
+    codec: MllpCodec,
+    buffer: BytesMut,
+}
+
+impl FrameReader {
+    pub(crate) fn new(codec: MllpCodec) -> Self {
+        Self { codec, buffer: BytesMut::new() }
+    }
+
+    /// The next frame that has arrived completely.
+    pub(crate) fn buffered(&mut self) -> Result<Option<Frame>, CodecError> {
+        self.codec.decode(&mut self.buffer)
+    }
+
+    /// Reads once; zero means the end of the stream. Cancel safe: bytes are in the buffer or still unread.
+    pub(crate) async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
+        if self.buffer.capacity() - self.buffer.len() < READ_BYTES / 8 {
+            self.buffer.reserve(READ_BYTES);
+        }
+        stream.read_buf(&mut self.buffer).await
+    }
+
+    /// After the end of the stream: what is left, once.
+    pub(crate) fn finish(&mut self) -> Result<Option<Frame>, CodecError> {
+        self.codec.decode_eof(&mut self.buffer)
+    }
+
+    pub(crate) fn is_inside(&self) -> bool {
+        self.codec.is_inside()
+    }
+
+    pub(crate) fn awaits_trailer(&self) -> bool {
+        self.codec.awaits_trailer(&self.buffer)
+    }
+
+    pub(crate) fn take_without_trailer(&mut self) -> Option<Frame> {
+        self.codec.take_without_trailer(&mut self.buffer)
+    }
+
+    pub(crate) fn codec(&self) -> &MllpCodec {
+        &self.codec
+    }
+}

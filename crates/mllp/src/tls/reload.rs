@@ -1,0 +1,99 @@
+//! Files that may be replaced while running.
+//!
+//! New files are read and checked completely before they take the place of the old ones; until then, and when
+//! they are broken, the last good ones stay in use. New connections use the new files.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::TlsConfigError;
+
+/// How often [`Reloader::watch`] looks at the files.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Something made of files, made again when they change.
+pub struct Reloader<T> {
+    paths: Vec<PathBuf>,
+    build: Box<dyn Fn() -> Result<T, TlsConfigError> + Send + Sync>,
+    current: watch::Sender<Arc<T>>,
+    /// State of the files at the last attempt, good or bad.
+    tried: Mutex<Fingerprint>,
+}
+
+/// Per file: modification time and size; `None` for a file that cannot be looked at.
+type Fingerprint = Vec<Option<(SystemTime, u64)>>;
+
+impl<T> Reloader<T> {
+    pub(crate) fn new(
+        paths: Vec<PathBuf>,
+        build: impl Fn() -> Result<T, TlsConfigError> + Send + Sync + 'static,
+    ) -> Result<Self, TlsConfigError> {
+        let tried = Mutex::new(fingerprint(&paths));
+        let current = watch::Sender::new(Arc::new(build()?));
+        Ok(Self { paths, build: Box::new(build), current, tried })
+    }
+
+    /// What the last good files gave.
+    pub fn current(&self) -> Arc<T> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// Tells when new files are in use, so that old connections can be replaced.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<T>> {
+        self.current.subscribe()
+    }
+
+    /// Reads the files again, whether they look changed or not.
+    ///
+    /// # Errors
+    /// What is wrong with the new files; the last good ones stay in use.
+    pub fn reload(&self) -> Result<(), TlsConfigError> {
+        let seen = fingerprint(&self.paths);
+        let built = (self.build)();
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        self.current.send_replace(Arc::new(built?));
+        Ok(())
+    }
+
+    /// Reads the files again when one of them changed since the last attempt. `Ok(true)` when it did.
+    ///
+    /// # Errors
+    /// What is wrong with the new files; told once for each change.
+    pub fn reload_if_changed(&self) -> Result<bool, TlsConfigError> {
+        let changed = *self.tried.lock().unwrap_or_else(PoisonError::into_inner) != fingerprint(&self.paths);
+        if changed {
+            self.reload()?;
+        }
+        Ok(changed)
+    }
+
+    /// Looks at the files every `interval` ([`POLL_INTERVAL`] unless there is a reason) until shutdown.
+    pub async fn watch(&self, interval: Duration, shutdown: CancellationToken) {
+        while shutdown.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+            match self.reload_if_changed() {
+                Ok(false) => {}
+                Ok(true) => tracing::info!("new TLS files are in use"),
+                Err(error) => tracing::error!(%error, "new TLS files are broken; the last good ones stay"),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Reloader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader").field("paths", &self.paths).finish_non_exhaustive()
+    }
+}
+
+fn fingerprint(paths: &[PathBuf]) -> Fingerprint {
+    let look = |path: &PathBuf| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    };
+    paths.iter().map(look).collect()
+}
