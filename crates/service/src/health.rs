@@ -1,0 +1,124 @@
+//! `/livez` and `/readyz`, as load balancers and schedulers ask for them.
+//!
+//! Alive means that the process answers. Ready means that every named check passes *for the role of this
+//! process*: a peer that is down must not take our own process out of service.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+
+/// The named checks behind `/readyz`.
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Arc<Vec<Check>>,
+}
+
+struct Check {
+    name: &'static str,
+    run: Box<dyn Fn() -> CheckFuture + Send + Sync>,
+}
+
+type CheckFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+impl Health {
+    /// Without checks: ready as soon as it answers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a check. An error counts as not ready and is logged at `debug`; one that takes longer than two
+    /// seconds counts as not ready too.
+    ///
+    /// # Panics
+    /// Never: checks are added before the router is shared.
+    #[must_use]
+    pub fn check<F, Fut, E>(self, name: &'static str, run: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        let boxed = move || -> CheckFuture {
+            let check = run();
+            Box::pin(async move {
+                match tokio::time::timeout(CHECK_TIMEOUT, check).await {
+                    Ok(Ok(())) => true,
+                    Ok(Err(error)) => {
+                        tracing::debug!(check = name, %error, "not ready: {name}");
+                        false
+                    }
+                    Err(_) => false,
+                }
+            })
+        };
+        let mut checks = Arc::into_inner(self.checks).unwrap_or_default();
+        checks.push(Check { name, run: Box::new(boxed) });
+        Self { checks: Arc::new(checks) }
+    }
+
+    /// Routes `/livez` (200 always) and `/readyz` (200 or 503, the body lists the checks).
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/livez", get(|| async { "alive\n" }))
+            .route("/readyz", get(ready))
+            .with_state(self)
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.checks.iter().map(|check| check.name)).finish()
+    }
+}
+
+async fn ready(State(health): State<Health>) -> (StatusCode, Json<serde_json::Value>) {
+    let mut results = serde_json::Map::new();
+    let mut all = true;
+    for check in health.checks.iter() {
+        let passed = (check.run)().await;
+        all &= passed;
+        results.insert(check.name.to_owned(), if passed { "ok" } else { "failed" }.into());
+    }
+    let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(serde_json::json!({ "ready": all, "checks": results })))
+}
+
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(health: Health, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = health.router().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn alive_even_when_not_ready() {
+        let health = Health::new().check("queue", || async { Err("away") });
+        assert_eq!(ask(health, "/livez").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn ready_lists_each_check() {
+        let health = Health::new()
+            .check("queue", || async { Ok::<(), &str>(()) })
+            .check("store", || async { Err("secret detail") });
+        let (status, body) = ask(health, "/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body, r#"{"checks":{"queue":"ok","store":"failed"},"ready":false}"#);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_hangs_is_not_ready() {
+        let health = Health::new().check("store", std::future::pending::<Result<(), &str>>);
+        assert_eq!(ask(health, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
