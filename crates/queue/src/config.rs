@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
-use crate::{MemoryQueue, Queue, QueueError};
+use crate::{EmbeddedQueue, MemoryQueue, Queue, QueueError};
 
 /// Which queue, by `kind = "embedded" | "sqs" | "memory"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -33,7 +33,8 @@ impl Config {
     pub async fn connect(&self) -> Result<Arc<dyn Queue>, QueueError> {
         match self {
             Self::Memory(config) => Ok(Arc::new(MemoryQueue::new(config.clone()))),
-            Self::Embedded(_) | Self::Sqs(_) => Err(QueueError::Unsupported),
+            Self::Embedded(config) => Ok(Arc::new(EmbeddedQueue::open(config).await?)),
+            Self::Sqs(_) => Err(QueueError::Unsupported),
         }
     }
 }

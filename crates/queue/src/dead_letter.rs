@@ -171,8 +171,8 @@ pub trait DeadLetterQueue: fmt::Debug + Send + Sync {
     /// Puts a message back at its old place, before every later message of its group.
     ///
     /// # Errors
-    /// [`QueueError::Superseded`] with [`Stale::Refuse`] when a newer message of the group was delivered or an
-    /// older one of it is still a dead letter; [`QueueError::NotFound`].
+    /// With [`Stale::Refuse`]: [`QueueError::Superseded`] when a newer message of the group was delivered or is on
+    /// lease, [`QueueError::OutOfOrder`] when an older one is still a dead letter. [`QueueError::NotFound`].
     async fn redrive(&self, id: u64, stale: Stale) -> Result<(), QueueError>;
 
     /// Removes a dead letter for good.

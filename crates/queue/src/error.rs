@@ -57,6 +57,9 @@ pub enum QueueError {
     /// Redrive refused: a newer message of the group was already delivered, this one would roll it back.
     #[error("a newer message of the group was already delivered")]
     Superseded,
+    /// Redrive refused: an older dead letter of the group must be redriven or skipped first.
+    #[error("an older dead letter of the group comes first")]
+    OutOfOrder,
     /// This backend does not offer the operation.
     #[error("not supported by this queue")]
     Unsupported,

@@ -29,8 +29,11 @@ use std::{fmt, num::NonZeroUsize, time::Duration};
 use async_trait::async_trait;
 
 mod config;
+#[cfg(feature = "contract-tests")]
+pub mod contract;
 mod dead_letter;
 mod delivery;
+mod embedded;
 mod envelope;
 mod error;
 mod memory;
@@ -39,6 +42,7 @@ mod scheduler;
 pub use config::{Config, EmbeddedConfig, MemoryConfig, SqsConfig};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Reason, Stale};
 pub use delivery::{Delivery, Receipt, Sent};
+pub use embedded::EmbeddedQueue;
 pub use envelope::{Attributes, DeduplicationId, Envelope, GroupId};
 pub use error::QueueError;
 pub use memory::MemoryQueue;

@@ -1,0 +1,269 @@
+//! The durable queue in one SQLite file, owned by one process.
+//!
+//! # Layout
+//! `<path>` is the database (WAL mode, so `<path>-wal` and `<path>-shm` stand beside it while it is open),
+//! `<path>.lock` carries the owner lock and the mark that the database was created, `<path>.reserve` holds disk
+//! space that is given back when the disk is full, so that deletes can still be written. All are mode 0600.
+//!
+//! | Table | Holds |
+//! |---|---|
+//! | `message` | every message not deleted, by rising `seq`; `dead = 1` for dead letters |
+//! | `dead_letter` | why, for each row with `dead = 1` |
+//! | `deduplication` | hash of group and id of recent sends, until the window ends |
+//! | `parked_group` | groups withheld by an operator or by policy |
+//!
+//! # Invariants
+//! - One writer thread owns the connection and the [`Scheduler`](crate::scheduler::Scheduler). It commits
+//!   whatever waits, up to [`MAX_BATCH`] commands, in one transaction with `synchronous = FULL`, and only then
+//!   answers callers and hands messages to receivers. A send counts from its commit, wherever its caller went.
+//! - Leases live in memory: a restart frees them all. Receive counts are written when a lease ends without a
+//!   delete, in the next commit; a crash forgets the count of the leases it ended.
+//! - Bodies stay on disk; memory holds one number per message and about 100 bytes per group that has any.
+//! - A commit or sync that fails (except for lack of space) ends the queue: every later call is refused and
+//!   [`Queue::failed`] completes. It is never retried, the kernel may have dropped the dirty pages.
+//!
+//! # Recovery
+//! Opening replays the WAL, checks the file and reads the waiting sequence numbers. Every row carries a
+//! checksum; a row that no longer matches becomes a dead letter with the reason `damaged`.
+
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::{
+    DeadLetter, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Delivery, EmbeddedConfig, Envelope,
+    GroupId, Queue, QueueError, Receipt, Sent, Stale, Statistics, scheduler::Ticket,
+};
+
+mod batch;
+mod core;
+mod dead;
+mod file;
+mod rows;
+mod writer;
+
+use self::{
+    core::Core,
+    writer::{Command, Handover},
+};
+
+/// The most commands in one commit.
+const MAX_BATCH: usize = 512;
+/// The most bytes of sends that may wait for their commit, in KiB.
+const MAX_PENDING_KIB: usize = 64 * 1024;
+
+/// Handle to the writer thread. Dropping it waits for the running commit and lets go of the file.
+pub struct EmbeddedQueue {
+    commands: mpsc::Sender<Command>,
+    pending: Arc<Semaphore>,
+    failure: watch::Receiver<Option<QueueError>>,
+    visibility: Duration,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl EmbeddedQueue {
+    /// Opens or creates the file and starts the writer thread.
+    ///
+    /// # Errors
+    /// [`QueueError::Configuration`], [`QueueError::Owned`], [`QueueError::Corrupt`], or
+    /// [`QueueError::Unavailable`] when the file system refuses.
+    pub async fn open(config: &EmbeddedConfig) -> Result<Self, QueueError> {
+        if config.visibility_seconds == 0 || config.max_per_group == 0 {
+            let reason = "visibility_seconds and max_per_group must be at least 1".into();
+            return Err(QueueError::Configuration { reason });
+        }
+        if config.deduplication_seconds > 24 * 60 * 60 {
+            return Err(QueueError::Configuration { reason: "deduplication_seconds is over 24 h".into() });
+        }
+        let (commands, inbox) = mpsc::channel();
+        let (broken, failure) = watch::channel(None);
+        let (opened, open) = oneshot::channel();
+        let (settings, undo) = (config.clone(), commands.clone());
+        let run = move || match Core::open(settings) {
+            Ok(core) => {
+                if opened.send(Ok(())).is_ok() {
+                    writer::run(core, &inbox, &undo, &broken);
+                }
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        };
+        let writer = std::thread::Builder::new().name("queue-writer".into()).spawn(run);
+        let writer = writer.map_err(|error| unavailable(&error))?;
+        open.await.map_err(|_| gone())??;
+        Ok(Self {
+            commands,
+            pending: Arc::new(Semaphore::new(MAX_PENDING_KIB)),
+            failure,
+            visibility: Duration::from_secs(config.visibility_seconds),
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Sends a command and waits for its answer.
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, QueueError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).map_err(|_| self.broken())?;
+        answer.await.map_err(|_| self.broken())
+    }
+
+    /// Runs `work` on the writer thread, between two commits.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Core) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        self.ask(|reply| {
+            Command::Work(Box::new(move |core| {
+                // A caller that went away does not want the answer.
+                drop(reply.send(core.and_then(work)));
+            }))
+        })
+        .await?
+    }
+
+    fn broken(&self) -> QueueError {
+        self.failure.borrow().clone().unwrap_or_else(gone)
+    }
+}
+
+#[async_trait]
+impl Queue for EmbeddedQueue {
+    async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
+        envelope.validate(self.max_body_bytes())?;
+        let kib = u32::try_from(envelope.body.len() / 1024 + 1).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.pending).acquire_many_owned(kib).await.map_err(|_| self.broken())?;
+        self.ask(|reply| Command::Send { envelope, permit, reply }).await?
+    }
+
+    async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let until = Instant::now() + wait;
+        let handover: Handover =
+            self.ask(|reply| Command::Receive { max: max.get(), until, reply }).await??;
+        Ok(handover.accept())
+    }
+
+    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        let ticket = Ticket::parse(receipt)?;
+        self.ask(|reply| Command::Delete { ticket, reply }).await?
+    }
+
+    async fn change_visibility(
+        &self,
+        receipts: &[Receipt],
+        visible_in: Duration,
+    ) -> Vec<Result<(), QueueError>> {
+        let tickets: Vec<_> = receipts.iter().map(Ticket::parse).collect();
+        let change = move |core: &mut Core| {
+            Ok(tickets.into_iter().map(|ticket| core.change_visibility(ticket?, visible_in)).collect())
+        };
+        match self.run(change).await {
+            Ok(results) => results,
+            Err(error) => receipts.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
+        let ticket = Ticket::parse(&delivery.receipt)?;
+        self.ask(|reply| Command::DeadLetter { ticket, letter, reply }).await?
+    }
+
+    async fn statistics(&self) -> Result<Statistics, QueueError> {
+        self.run(|core| core.statistics()).await
+    }
+
+    async fn ready(&self) -> Result<(), QueueError> {
+        self.run(|core| core.ready()).await
+    }
+
+    fn visibility(&self) -> Duration {
+        self.visibility
+    }
+
+    fn dead_letters(&self) -> Option<&dyn DeadLetterQueue> {
+        Some(self)
+    }
+
+    async fn failed(&self) -> QueueError {
+        let mut failure = self.failure.clone();
+        let error = failure.wait_for(Option::is_some).await.ok().and_then(|error| error.clone());
+        match error {
+            Some(error) => error,
+            // The writer ended in good order: there is nothing to report, ever.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn close(&self) -> Result<(), QueueError> {
+        self.ask(|reply| Command::Close { reply: Some(reply) }).await?
+    }
+}
+
+#[async_trait]
+impl DeadLetterQueue for EmbeddedQueue {
+    async fn list(
+        &self,
+        group: Option<&GroupId>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterSummary>, QueueError> {
+        let group = group.cloned();
+        self.run(move |core| core.list_dead(group.as_ref(), after, limit)).await
+    }
+
+    async fn show(&self, id: u64) -> Result<DeadLetterRecord, QueueError> {
+        self.run(move |core| core.show_dead(id)).await
+    }
+
+    async fn redrive(&self, id: u64, stale: Stale) -> Result<(), QueueError> {
+        self.run(move |core| core.redrive(id, stale)).await
+    }
+
+    async fn skip(&self, id: u64) -> Result<(), QueueError> {
+        self.run(move |core| core.skip(id)).await
+    }
+
+    async fn park(&self, group: &GroupId) -> Result<(), QueueError> {
+        let group = group.clone();
+        self.run(move |core| core.set_parked(&group, true)).await
+    }
+
+    async fn unpark(&self, group: &GroupId) -> Result<(), QueueError> {
+        let group = group.clone();
+        self.run(move |core| core.set_parked(&group, false)).await
+    }
+
+    async fn parked(&self) -> Result<Vec<GroupId>, QueueError> {
+        self.run(|core| core.parked()).await
+    }
+}
+
+impl Drop for EmbeddedQueue {
+    fn drop(&mut self) {
+        // An error means that the writer is gone already.
+        drop(self.commands.send(Command::Close { reply: None }));
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("the queue writer panicked");
+        }
+    }
+}
+
+impl fmt::Debug for EmbeddedQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedQueue").field("failure", &*self.failure.borrow()).finish_non_exhaustive()
+    }
+}
+
+fn unavailable(error: &std::io::Error) -> QueueError {
+    QueueError::Unavailable { reason: error.to_string() }
+}
+
+fn gone() -> QueueError {
+    QueueError::Unavailable { reason: "the queue is closed".into() }
+}

@@ -1,0 +1,181 @@
+//! One commit: sends, deletes and dead letters that waited together.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{Transaction, params};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::{
+    core::{Core, now_ms},
+    dead,
+    rows::{self, database_error, signed},
+};
+use crate::{
+    DeadLetter, Envelope, QueueError, Sent,
+    scheduler::{GroupKey, Ticket},
+};
+
+/// How often old deduplication records are removed, and how many at a time.
+const SWEEP: (Duration, i64) = (Duration::from_secs(1), 10_000);
+
+type Reply<T> = oneshot::Sender<Result<T, QueueError>>;
+
+/// What one commit writes.
+#[derive(Default)]
+pub(super) struct Batch {
+    sends: Vec<Send>,
+    removals: Vec<Removal>,
+}
+
+struct Send {
+    envelope: Envelope,
+    reply: Reply<Sent>,
+    _permit: OwnedSemaphorePermit,
+}
+
+struct Removal {
+    sequence: u64,
+    group: GroupKey,
+    /// `None` deletes the message.
+    letter: Option<DeadLetter>,
+    reply: Reply<()>,
+}
+
+impl Batch {
+    pub(super) fn send(&mut self, envelope: Envelope, permit: OwnedSemaphorePermit, reply: Reply<Sent>) {
+        self.sends.push(Send { envelope, reply, _permit: permit });
+    }
+
+    /// Takes the message off its lease at once: the same receipt is stale from here on. The group flows again,
+    /// but nothing is handed out before the commit.
+    pub(super) fn remove(
+        &mut self,
+        core: &mut Core,
+        ticket: Ticket,
+        letter: Option<DeadLetter>,
+        reply: Reply<()>,
+    ) {
+        match core.scheduler.remove(ticket) {
+            Ok(group) => self.removals.push(Removal { sequence: ticket.sequence, group, letter, reply }),
+            Err(stale) => drop(reply.send(Err(stale))),
+        }
+    }
+
+    /// Writes everything, then answers. An error is final for the queue.
+    pub(super) fn commit(self, core: &mut Core) -> Result<(), QueueError> {
+        if self.sends.is_empty() && self.removals.is_empty() {
+            return Ok(());
+        }
+        let room = self.sends.is_empty() || (core.reserve.ensure() && core.has_room()?);
+        let sends = if room { self.sends.as_slice() } else { &[] };
+        let written = match write(core, sends, &self.removals) {
+            // No space: the sends are refused, the removals must still be recorded.
+            Err(QueueError::Full) => {
+                let retried = write(core, &[], &self.removals);
+                if retried == Err(QueueError::Full) && core.reserve.free() {
+                    tracing::error!("disk full, the queue uses its reserve");
+                    write(core, &[], &self.removals)
+                } else {
+                    retried
+                }
+            }
+            written => written,
+        };
+        match written {
+            Ok(outcomes) => {
+                self.settle(core, outcomes);
+                Ok(())
+            }
+            Err(error) => {
+                let error = match error {
+                    QueueError::Full => {
+                        QueueError::Unavailable { reason: "disk full, no reserve left".into() }
+                    }
+                    error => error,
+                };
+                self.refuse(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Answers every caller with the same error.
+    pub(super) fn refuse(self, error: &QueueError) {
+        // Callers that went away need no answer.
+        self.sends.into_iter().for_each(|send| drop(send.reply.send(Err(error.clone()))));
+        self.removals.into_iter().for_each(|removal| drop(removal.reply.send(Err(error.clone()))));
+    }
+
+    fn settle(self, core: &mut Core, outcomes: Vec<Sent>) {
+        for removal in self.removals {
+            core.uncounted.remove(&removal.sequence);
+            if removal.letter.is_some() {
+                *core.dead_groups.entry(removal.group).or_default() += 1;
+            }
+            drop(removal.reply.send(Ok(())));
+        }
+        let mut outcomes = outcomes.into_iter();
+        for send in self.sends {
+            let outcome = outcomes.next().ok_or(QueueError::Full);
+            if let Ok(Sent::New { sequence }) = &outcome
+                && let Ok(sequence) = sequence.parse()
+            {
+                core.scheduler.push(GroupKey::from(&send.envelope.group), sequence);
+            }
+            drop(send.reply.send(outcome));
+        }
+    }
+}
+
+/// One transaction; on an error nothing of it stays.
+fn write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> Result<Vec<Sent>, QueueError> {
+    try_write(core, sends, removals).map_err(|error| database_error(&error))
+}
+
+fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite::Result<Vec<Sent>> {
+    let now_ms = now_ms();
+    let window_ms = core.config.deduplication_seconds * 1000;
+    let transaction = core.connection.transaction()?;
+    for removal in removals {
+        match &removal.letter {
+            Some(letter) => dead::bury(&transaction, removal.sequence, letter, now_ms)?,
+            None => delete(&transaction, removal.sequence, core.dead_groups.contains_key(&removal.group))?,
+        }
+    }
+    let mut outcomes = Vec::with_capacity(sends.len());
+    for send in sends {
+        outcomes.push(match rows::find_duplicate(&transaction, &send.envelope, now_ms)? {
+            Some(sequence) => Sent::Duplicate { sequence: sequence.to_string() },
+            None => {
+                let sequence = rows::insert(&transaction, &send.envelope, now_ms, window_ms)?;
+                Sent::New { sequence: sequence.to_string() }
+            }
+        });
+    }
+    for (sequence, count) in &core.uncounted {
+        let sql = "UPDATE message SET receive_count = receive_count + ?2 WHERE seq = ?1";
+        transaction.prepare_cached(sql)?.execute(params![signed(*sequence), count])?;
+    }
+    let sweep = core.swept_at.elapsed() >= SWEEP.0 && !sends.is_empty();
+    if sweep {
+        let sql = "DELETE FROM deduplication WHERE key IN \
+                   (SELECT key FROM deduplication WHERE expires_ms <= ?1 LIMIT ?2)";
+        transaction.prepare_cached(sql)?.execute(params![signed(now_ms), SWEEP.1])?;
+    }
+    transaction.commit()?;
+    core.uncounted.clear();
+    if sweep {
+        core.swept_at = Instant::now();
+    }
+    Ok(outcomes)
+}
+
+fn delete(transaction: &Transaction<'_>, sequence: u64, group_has_dead: bool) -> rusqlite::Result<()> {
+    if group_has_dead {
+        let sql = "UPDATE dead_letter SET superseded = 1 WHERE seq < ?1 \
+                   AND group_name = (SELECT group_name FROM message WHERE seq = ?1)";
+        transaction.prepare_cached(sql)?.execute(params![signed(sequence)])?;
+    }
+    transaction.prepare_cached("DELETE FROM message WHERE seq = ?1")?.execute(params![signed(sequence)])?;
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! The state of the writer thread: database, scheduler, and what reads them.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::{
+    file::{Owner, Reserve},
+    rows::{APPLICATION_ID, COLUMNS, SCHEMA, Stored, USER_VERSION, database_error, unsigned},
+    unavailable,
+};
+use crate::{
+    DeadLetter, Delivery, EmbeddedConfig, QueueError, Reason, Statistics,
+    scheduler::{GroupKey, Scheduler, Ticket},
+};
+
+/// Files up to this size are checked whole when they are opened; larger ones by page as they are read.
+const MAX_CHECKED_BYTES: u64 = 256 * 1024 * 1024;
+
+pub(super) struct Core {
+    // Dropped in this order: the database first, the owner lock last.
+    pub(super) connection: Connection,
+    pub(super) scheduler: Scheduler,
+    pub(super) config: EmbeddedConfig,
+    pub(super) reserve: Reserve,
+    /// How many dead letters each group has; a delete in such a group marks them superseded.
+    pub(super) dead_groups: HashMap<GroupKey, u32>,
+    /// Leases that ended without a delete since the last commit, not yet added to `receive_count`.
+    pub(super) uncounted: HashMap<u64, u32>,
+    pub(super) swept_at: Instant,
+    started: Instant,
+    _owner: Owner,
+}
+
+impl Core {
+    pub(super) fn open(config: EmbeddedConfig) -> Result<Self, QueueError> {
+        let mut owner = Owner::acquire(&config.path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&config.path, flags).map_err(|e| database_error(&e))?;
+        prepare(&connection, config.path.metadata().map_or(0, |file| file.len()))?;
+        owner.mark_created().map_err(|error| unavailable(&error))?;
+        let mut reserve = Reserve::new(&config.path, config.reserve_bytes);
+        reserve.ensure();
+        let mut core = Self {
+            connection,
+            scheduler: Scheduler::default(),
+            reserve,
+            dead_groups: HashMap::new(),
+            uncounted: HashMap::new(),
+            swept_at: Instant::now(),
+            started: Instant::now(),
+            config,
+            _owner: owner,
+        };
+        core.recover().map_err(|error| database_error(&error))?;
+        Ok(core)
+    }
+
+    /// Since the start, monotonic.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// When a lease lapses next.
+    pub(super) fn next_lapse(&self) -> Option<Instant> {
+        self.scheduler.next_deadline().map(|deadline| self.started + deadline)
+    }
+
+    /// Puts back what lapsed.
+    pub(super) fn expire(&mut self) {
+        for sequence in self.scheduler.expire(self.now()) {
+            *self.uncounted.entry(sequence).or_default() += 1;
+        }
+    }
+
+    /// Leases and reads up to `max` messages.
+    pub(super) fn take(&mut self, max: usize) -> Result<Vec<(Ticket, Delivery)>, QueueError> {
+        let deadline = self.now() + Duration::from_secs(self.config.visibility_seconds);
+        let tickets = self.scheduler.take(max, self.config.max_per_group, deadline);
+        let mut deliveries = Vec::with_capacity(tickets.len());
+        for ticket in tickets {
+            let stored = self.read(ticket.sequence)?;
+            if !stored.intact {
+                tracing::error!(queue.sequence = ticket.sequence, "message damaged on disk, dead-lettered");
+                self.scheduler.remove(ticket)?;
+                self.bury(ticket.sequence, GroupKey::from(&stored.envelope.group), Reason::Damaged)?;
+                continue;
+            }
+            let uncounted = self.uncounted.get(&ticket.sequence).copied().unwrap_or_default();
+            deliveries.push((
+                ticket,
+                Delivery {
+                    envelope: stored.envelope,
+                    receipt: ticket.receipt(),
+                    receive_count: stored.receive_count + uncounted + 1,
+                    sequence: stored.seq.to_string(),
+                },
+            ));
+        }
+        Ok(deliveries)
+    }
+
+    pub(super) fn change_visibility(
+        &mut self,
+        ticket: Ticket,
+        visible_in: Duration,
+    ) -> Result<(), QueueError> {
+        if !visible_in.is_zero() {
+            return self.scheduler.extend(ticket, self.now() + visible_in);
+        }
+        self.scheduler.release(ticket)?;
+        *self.uncounted.entry(ticket.sequence).or_default() += 1;
+        Ok(())
+    }
+
+    pub(super) fn statistics(&mut self) -> Result<Statistics, QueueError> {
+        let (ready, in_flight, parked) = self.scheduler.counts();
+        let oldest = self.connection.query_row(
+            "SELECT sent_ms FROM message WHERE seq = (SELECT min(seq) FROM message WHERE dead = 0)",
+            [],
+            |row| row.get(0),
+        );
+        let oldest: Option<i64> = oldest.optional().map_err(|error| database_error(&error))?;
+        let dead = self.dead_groups.values().map(|count| u64::from(*count)).sum();
+        let age = |sent: i64| Duration::from_millis(now_ms().saturating_sub(unsigned(sent)));
+        Ok(Statistics { ready, in_flight, parked, dead, oldest_age: oldest.map(age) })
+    }
+
+    /// Whether a send would find room.
+    pub(super) fn ready(&mut self) -> Result<(), QueueError> {
+        if self.reserve.ensure() && self.has_room()? { Ok(()) } else { Err(QueueError::Full) }
+    }
+
+    /// Whether the database may grow.
+    pub(super) fn has_room(&self) -> Result<bool, QueueError> {
+        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get(0)).map(unsigned);
+        let used =
+            || Ok(pragma("page_count")?.saturating_sub(pragma("freelist_count")?) * pragma("page_size")?);
+        Ok(used().map_err(|error| database_error(&error))? < self.config.max_file_bytes)
+    }
+
+    /// Writes what is left to write and moves the WAL into the database.
+    pub(super) fn close(&mut self) -> Result<(), QueueError> {
+        let close = || {
+            for (sequence, count) in &self.uncounted {
+                let sql = "UPDATE message SET receive_count = receive_count + ?2 WHERE seq = ?1";
+                self.connection.execute(sql, params![sequence.cast_signed(), count])?;
+            }
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        close().map_err(|error: rusqlite::Error| database_error(&error))
+    }
+
+    /// Reads one message.
+    pub(super) fn read(&self, sequence: u64) -> Result<Stored, QueueError> {
+        let sql = format!("SELECT {COLUMNS} FROM message WHERE seq = ?1");
+        let read =
+            || self.connection.prepare_cached(&sql)?.query_row(params![sequence.cast_signed()], Stored::read);
+        read().map_err(|error| match error {
+            rusqlite::Error::QueryReturnedNoRows | rusqlite::Error::InvalidColumnType(..) => {
+                QueueError::Corrupt { reason: format!("message {sequence} cannot be read") }
+            }
+            error => database_error(&error),
+        })
+    }
+
+    /// Makes a dead letter outside of a batch.
+    fn bury(&mut self, sequence: u64, group: GroupKey, reason: Reason) -> Result<(), QueueError> {
+        let bury = |core: &mut Self| {
+            let transaction = core.connection.transaction()?;
+            super::dead::bury(&transaction, sequence, &DeadLetter::new(reason), now_ms())?;
+            transaction.commit()
+        };
+        bury(self).map_err(|error| database_error(&error))?;
+        *self.dead_groups.entry(group).or_default() += 1;
+        Ok(())
+    }
+
+    fn recover(&mut self) -> rusqlite::Result<()> {
+        let sql =
+            "SELECT seq, group_name FROM message INDEXED BY message_waiting WHERE dead = 0 ORDER BY seq";
+        let mut waiting = self.connection.prepare(sql)?;
+        let mut rows = waiting.query([])?;
+        while let Some(row) = rows.next()? {
+            let group = GroupKey::of(&String::from_utf8_lossy(row.get_ref(1)?.as_bytes()?));
+            self.scheduler.push(group, unsigned(row.get(0)?));
+        }
+        let mut dead = self.connection.prepare("SELECT group_name FROM dead_letter")?;
+        let mut rows = dead.query([])?;
+        while let Some(row) = rows.next()? {
+            *self.dead_groups.entry(GroupKey::of(row.get_ref(0)?.as_str()?)).or_default() += 1;
+        }
+        let mut parked = self.connection.prepare("SELECT name FROM parked_group")?;
+        let mut rows = parked.query([])?;
+        while let Some(row) = rows.next()? {
+            self.scheduler.set_parked(GroupKey::of(row.get_ref(0)?.as_str()?), true);
+        }
+        let (ready, _, parked) = self.scheduler.counts();
+        tracing::info!(queue.ready = ready, queue.parked = parked, "queue recovered");
+        Ok(())
+    }
+}
+
+/// Milliseconds since 1970; only windows and ages depend on it, never a lease.
+pub(super) fn now_ms() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Settings of the connection, then the schema or the checks.
+fn prepare(connection: &Connection, size: u64) -> Result<(), QueueError> {
+    let settings = || {
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.set_prepared_statement_cache_capacity(32);
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        connection.pragma_update(None, "secure_delete", "FAST")?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        let owner: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        rusqlite::Result::Ok((owner, version, tables))
+    };
+    let (owner, version, tables) = settings().map_err(|error| database_error(&error))?;
+    if tables == 0 {
+        let create = format!(
+            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {USER_VERSION}; COMMIT;"
+        );
+        return connection.execute_batch(&create).map_err(|error| database_error(&error));
+    }
+    if (owner, version) != (APPLICATION_ID, USER_VERSION) {
+        let reason = "the file is not a queue of this version".into();
+        return Err(QueueError::Corrupt { reason });
+    }
+    if size <= MAX_CHECKED_BYTES {
+        let check = connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0));
+        let result = check.map_err(|error| database_error(&error))?;
+        if result != "ok" {
+            return Err(QueueError::Corrupt { reason: "the integrity check of SQLite failed".into() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Rows of the database: schema, statements, checksums.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sha2::{Digest, Sha256};
+
+use crate::{Attributes, DeduplicationId, Envelope, GroupId, QueueError};
+
+/// "ADTQ", so that another program's database is not taken for ours.
+pub(super) const APPLICATION_ID: i64 = 0x4144_5451;
+/// Version of the schema.
+pub(super) const USER_VERSION: i64 = 1;
+
+pub(super) const SCHEMA: &str = "
+CREATE TABLE message (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    group_name TEXT NOT NULL,
+    deduplication_id TEXT NOT NULL,
+    control_id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    version INTEGER,
+    enqueued_at TEXT NOT NULL,
+    traceparent TEXT,
+    sent_ms INTEGER NOT NULL,
+    receive_count INTEGER NOT NULL DEFAULT 0,
+    dead INTEGER NOT NULL DEFAULT 0,
+    checksum BLOB NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX message_waiting ON message (seq, group_name) WHERE dead = 0;
+CREATE TABLE dead_letter (
+    seq INTEGER PRIMARY KEY,
+    group_name TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    ack_code TEXT,
+    error_code TEXT,
+    attempts INTEGER NOT NULL,
+    text TEXT,
+    since_ms INTEGER NOT NULL,
+    superseded INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX dead_letter_group ON dead_letter (group_name, seq);
+CREATE TABLE deduplication (key BLOB PRIMARY KEY, seq INTEGER NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX deduplication_expires ON deduplication (expires_ms);
+CREATE TABLE parked_group (name TEXT PRIMARY KEY) WITHOUT ROWID;
+";
+
+/// The columns [`Stored::read`] expects, in its order.
+pub(super) const COLUMNS: &str = "message.seq, message.group_name, deduplication_id, control_id, event, version, \
+     enqueued_at, traceparent, receive_count, checksum, body";
+
+/// One row of `message`, as far as it can be read.
+pub(super) struct Stored {
+    pub(super) seq: u64,
+    pub(super) receive_count: u32,
+    pub(super) envelope: Envelope,
+    /// Whether the checksum still matches.
+    pub(super) intact: bool,
+}
+
+impl Stored {
+    /// Reads a row even when bits of it rotted; `intact` tells.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let text = |index| Ok::<_, rusqlite::Error>(String::from_utf8_lossy(bytes(row, index)?).into_owned());
+        let traceparent: Option<String> = row.get(7)?;
+        let attributes = Attributes {
+            control_id: text(3)?,
+            event: text(4)?,
+            version: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
+            enqueued_at: text(6)?,
+            traceparent,
+        };
+        let (group, deduplication_id) = (GroupId::new(text(1)?), DeduplicationId::new(text(2)?));
+        let legible = group.is_ok() && deduplication_id.is_ok();
+        let envelope = Envelope {
+            body: text(10)?,
+            group: group.unwrap_or_else(|_| GroupId::digest(&["damaged"])),
+            deduplication_id: deduplication_id.unwrap_or_else(|_| DeduplicationId::digest(&["damaged"])),
+            attributes,
+        };
+        let intact = legible && bytes(row, 9)? == checksum(&envelope);
+        Ok(Self { seq: unsigned(row.get(0)?), receive_count: row.get(8)?, envelope, intact })
+    }
+}
+
+/// The place of an earlier send with the same identity, inside its window.
+pub(super) fn find_duplicate(
+    connection: &Connection,
+    envelope: &Envelope,
+    now_ms: u64,
+) -> rusqlite::Result<Option<u64>> {
+    let mut find =
+        connection.prepare_cached("SELECT seq FROM deduplication WHERE key = ?1 AND expires_ms > ?2")?;
+    let seq = find.query_row(params![identity(envelope), signed(now_ms)], |row| row.get(0)).optional()?;
+    Ok(seq.map(unsigned))
+}
+
+/// Writes a message and its deduplication record.
+pub(super) fn insert(
+    connection: &Connection,
+    envelope: &Envelope,
+    now_ms: u64,
+    window_ms: u64,
+) -> rusqlite::Result<u64> {
+    let mut message = connection.prepare_cached(
+        "INSERT INTO message (group_name, deduplication_id, control_id, event, version, enqueued_at, traceparent, \
+         sent_ms, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let facts = &envelope.attributes;
+    let seq = message.insert(params![
+        envelope.group.as_str(),
+        envelope.deduplication_id.as_str(),
+        facts.control_id,
+        facts.event,
+        facts.version.map(u64::cast_signed),
+        facts.enqueued_at,
+        facts.traceparent,
+        signed(now_ms),
+        checksum(envelope).as_slice(),
+        envelope.body,
+    ])?;
+    let mut record = connection
+        .prepare_cached("INSERT OR REPLACE INTO deduplication (key, seq, expires_ms) VALUES (?1, ?2, ?3)")?;
+    record.execute(params![identity(envelope), seq, signed(now_ms.saturating_add(window_ms))])?;
+    Ok(unsigned(seq))
+}
+
+/// What SQLite says, as far as callers can act on it. SQLite names no bound values.
+pub(super) fn database_error(error: &rusqlite::Error) -> QueueError {
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => QueueError::Full,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            QueueError::Corrupt { reason: error.to_string() }
+        }
+        _ => QueueError::Unavailable { reason: error.to_string() },
+    }
+}
+
+/// SQLite counts in signed 64 bits; sequences and milliseconds never reach the sign.
+pub(super) fn signed(value: u64) -> i64 {
+    value.cast_signed()
+}
+
+pub(super) fn unsigned(value: i64) -> u64 {
+    value.cast_unsigned()
+}
+
+fn bytes<'row>(row: &'row Row<'_>, index: usize) -> rusqlite::Result<&'row [u8]> {
+    Ok(row.get_ref(index)?.as_bytes()?)
+}
+
+fn identity(envelope: &Envelope) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(envelope.group.as_str());
+    hash.update([0]);
+    hash.update(envelope.deduplication_id.as_str());
+    hash.finalize().into()
+}
+
+/// Covers everything that is delivered.
+fn checksum(envelope: &Envelope) -> [u8; 16] {
+    let facts = &envelope.attributes;
+    let version = facts.version.map(|version| version.to_string()).unwrap_or_default();
+    let mut hash = Sha256::new();
+    for part in [
+        envelope.group.as_str(),
+        envelope.deduplication_id.as_str(),
+        &facts.control_id,
+        &facts.event,
+        &version,
+        &facts.enqueued_at,
+        facts.traceparent.as_deref().unwrap_or_default(),
+        &envelope.body,
+    ] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let mut checksum = [0; 16];
+    checksum.copy_from_slice(&hash.finalize()[..16]);
+    checksum
+}

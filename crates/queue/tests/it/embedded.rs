@@ -1,0 +1,276 @@
+//! The embedded queue keeps the contract, and what it keeps over restarts, full disks and damage.
+
+use std::{
+    fs::OpenOptions,
+    io::{Seek, SeekFrom, Write},
+    num::NonZeroUsize,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use queue::{
+    DeadLetter, EmbeddedConfig, EmbeddedQueue, Queue, QueueError, Reason, Sent, Stale, contract::envelope,
+};
+use tempfile::TempDir;
+
+const TEN: NonZeroUsize = NonZeroUsize::new(10).unwrap();
+const SOON: Duration = Duration::from_secs(10);
+
+queue::contract_tests!([] open =>
+    sends_and_receives_the_same_bytes, keeps_absent_attributes_absent, recognises_a_repeated_send,
+    a_value_that_comes_back_is_a_message, keeps_the_order_of_a_group, withholds_a_group_on_lease,
+    hands_out_again_after_the_lease, hands_out_again_after_a_release, extends_a_lease, deletes_for_good,
+    wakes_a_waiting_receive, wakes_when_a_group_is_freed, dead_letters_leave_the_queue,
+    refuses_what_cannot_be_carried, carries_a_body_of_the_limit, counts, consumers_share_without_overlap,
+    fences_stale_receipts, dropped_receives_strand_nothing,
+);
+
+async fn open() -> (TempDir, Arc<dyn Queue>) {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = EmbeddedQueue::open(&config(&folder)).await.unwrap();
+    (folder, Arc::new(queue))
+}
+
+fn config(folder: &TempDir) -> EmbeddedConfig {
+    EmbeddedConfig {
+        path: folder.path().join("data/queue.db"),
+        reserve_bytes: 64 * 1024,
+        ..EmbeddedConfig::default()
+    }
+}
+
+async fn reopen(folder: &TempDir) -> EmbeddedQueue {
+    EmbeddedQueue::open(&config(folder)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_restart_frees_leases_and_keeps_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = reopen(&folder).await;
+    for (group, name) in [("a", "m1"), ("a", "m2"), ("b", "m3"), ("c", "m4")] {
+        queue.send(envelope(group, name)).await.unwrap();
+    }
+    let leased = queue.receive(TEN, SOON).await.unwrap();
+    assert_eq!(leased.len(), 3);
+    queue.delete(&leased[1].receipt).await.unwrap();
+    queue.dead_letter(&leased[2], DeadLetter::new(Reason::Expired)).await.unwrap();
+    drop(queue);
+    let queue = reopen(&folder).await;
+    let statistics = queue.statistics().await.unwrap();
+    assert_eq!((statistics.ready, statistics.in_flight, statistics.dead), (2, 0, 1));
+    assert!(matches!(queue.send(envelope("b", "m3")).await, Ok(Sent::Duplicate { .. })));
+    assert_eq!(queue.delete(&leased[0].receipt).await, Err(QueueError::Stale));
+    let again = queue.receive(TEN, SOON).await.unwrap();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].envelope, envelope("a", "m1"));
+}
+
+#[tokio::test]
+async fn receive_counts_survive_a_restart_once_the_lease_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = reopen(&folder).await;
+    queue.send(envelope("a", "m1")).await.unwrap();
+    let delivery = queue.receive(TEN, SOON).await.unwrap().remove(0);
+    queue.change_visibility(&[delivery.receipt], Duration::ZERO).await.remove(0).unwrap();
+    queue.close().await.unwrap();
+    let again = reopen(&folder).await.receive(TEN, SOON).await.unwrap();
+    assert_eq!(again[0].receive_count, 2);
+}
+
+#[tokio::test]
+async fn only_one_owner_at_a_time() {
+    let (folder, queue) = open().await;
+    assert_eq!(EmbeddedQueue::open(&config(&folder)).await.unwrap_err(), QueueError::Owned);
+    drop(queue);
+    reopen(&folder).await.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn files_are_private() {
+    let (folder, queue) = open().await;
+    queue.send(envelope("a", "m1")).await.unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let data = folder.path().join("data");
+    assert_eq!(mode(&data), 0o700);
+    for file in data.read_dir().unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_closed_queue_refuses() {
+    let (_folder, queue) = open().await;
+    queue.close().await.unwrap();
+    assert!(matches!(queue.send(envelope("a", "m1")).await, Err(QueueError::Unavailable { .. })));
+    assert!(matches!(queue.receive(TEN, Duration::ZERO).await, Err(QueueError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn closing_ends_a_waiting_receive() {
+    let (_folder, queue) = open().await;
+    let (received, closed) = tokio::join!(queue.receive(TEN, SOON), queue.close());
+    closed.unwrap();
+    assert!(matches!(received, Err(QueueError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn a_full_queue_still_deletes() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = EmbeddedConfig { max_file_bytes: 256 * 1024, ..config(&folder) };
+    let queue = EmbeddedQueue::open(&small).await.unwrap();
+    let mut sent = 0;
+    let refused = loop {
+        let mut message = envelope(&format!("g{sent}"), "m");
+        message.body = "x".repeat(20_000);
+        match queue.send(message).await {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, QueueError::Full);
+    assert_eq!(queue.ready().await, Err(QueueError::Full));
+    for delivery in queue.receive(TEN, SOON).await.unwrap() {
+        queue.delete(&delivery.receipt).await.unwrap();
+    }
+    queue.ready().await.unwrap();
+    queue.send(envelope("after", "m")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_body_becomes_a_dead_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = reopen(&folder).await;
+    queue.send(envelope("a", "m1")).await.unwrap();
+    queue.send(envelope("b", "m2")).await.unwrap();
+    queue.close().await.unwrap();
+    drop(queue);
+    let path = config(&folder).path;
+    let bytes = std::fs::read(&path).unwrap();
+    let place = bytes.windows(10).position(|window| window == b"PID|||m1\t\xc3").unwrap();
+    let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(place as u64)).unwrap();
+    file.write_all(b"Q").unwrap();
+    let queue = reopen(&folder).await;
+    let received = queue.receive(TEN, SOON).await.unwrap();
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].envelope, envelope("b", "m2"));
+    let dead = queue.dead_letters().unwrap().list(None, 0, 10).await.unwrap();
+    assert_eq!(dead.iter().map(|line| line.reason).collect::<Vec<_>>(), [Reason::Damaged]);
+}
+
+#[tokio::test]
+async fn damage_of_the_file_stops_the_start() {
+    for damage in ["truncated", "empty", "garbage", "missing", "foreign"] {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = reopen(&folder).await;
+        for number in 0..50 {
+            queue.send(envelope("a", &format!("m{number}"))).await.unwrap();
+        }
+        queue.close().await.unwrap();
+        drop(queue);
+        let path = config(&folder).path;
+        let bytes = std::fs::read(&path).unwrap();
+        match damage {
+            "truncated" => std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap(),
+            "empty" => std::fs::write(&path, b"").unwrap(),
+            "garbage" => std::fs::write(&path, vec![0xA5; bytes.len()]).unwrap(),
+            "missing" => std::fs::remove_file(&path).unwrap(),
+            _ => {
+                let mut other = bytes.clone();
+                other[68..72].copy_from_slice(&[1, 2, 3, 4]);
+                std::fs::write(&path, other).unwrap();
+            }
+        }
+        let error = EmbeddedQueue::open(&config(&folder)).await.unwrap_err();
+        assert!(matches!(error, QueueError::Corrupt { .. }), "{damage}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn redrive_restores_the_place_and_refuses_what_is_superseded() {
+    let (_folder, queue) = open().await;
+    for name in ["m1", "m2", "m3"] {
+        queue.send(envelope("a", name)).await.unwrap();
+    }
+    let operator = queue.dead_letters().unwrap();
+    for _ in 0..2 {
+        let head = queue.receive(TEN, SOON).await.unwrap().remove(0);
+        let mut letter = DeadLetter::new(Reason::NegativeAcknowledgment);
+        letter.text = Some("canary".into());
+        queue.dead_letter(&head, letter).await.unwrap();
+    }
+    let group = envelope("a", "m1").group;
+    let listed = operator.list(Some(&group), 0, 10).await.unwrap();
+    let ids: Vec<u64> = listed.iter().map(|line| line.id).collect();
+    assert_eq!(operator.redrive(ids[1], Stale::Refuse).await, Err(QueueError::OutOfOrder));
+    operator.redrive(ids[0], Stale::Refuse).await.unwrap();
+    let first = queue.receive(TEN, SOON).await.unwrap().remove(0);
+    assert_eq!(first.envelope, envelope("a", "m1"));
+    queue.delete(&first.receipt).await.unwrap();
+    let third = queue.receive(TEN, SOON).await.unwrap().remove(0);
+    assert_eq!(third.envelope, envelope("a", "m3"));
+    assert_eq!(operator.redrive(ids[1], Stale::Refuse).await, Err(QueueError::Superseded));
+    queue.delete(&third.receipt).await.unwrap();
+    let record = operator.show(ids[1]).await.unwrap();
+    assert!(record.summary.superseded);
+    assert_eq!(record.envelope, envelope("a", "m2"));
+    assert_eq!(record.letter.text.as_deref(), Some("canary"));
+    assert!(!format!("{record:?}").contains("canary"));
+    assert_eq!(operator.redrive(ids[1], Stale::Refuse).await, Err(QueueError::Superseded));
+    operator.redrive(ids[1], Stale::Force).await.unwrap();
+    assert_eq!(queue.receive(TEN, SOON).await.unwrap()[0].envelope, envelope("a", "m2"));
+    assert_eq!(operator.skip(ids[1]).await, Err(QueueError::NotFound));
+}
+
+#[tokio::test]
+async fn skipped_letters_are_gone() {
+    let (_folder, queue) = open().await;
+    queue.send(envelope("a", "m1")).await.unwrap();
+    let head = queue.receive(TEN, SOON).await.unwrap().remove(0);
+    queue.dead_letter(&head, DeadLetter::new(Reason::KillsPeer)).await.unwrap();
+    let operator = queue.dead_letters().unwrap();
+    let id = operator.list(None, 0, 10).await.unwrap()[0].id;
+    operator.skip(id).await.unwrap();
+    assert_eq!(operator.show(id).await.unwrap_err(), QueueError::NotFound);
+    assert_eq!(queue.statistics().await.unwrap(), queue::Statistics::default());
+}
+
+#[tokio::test]
+async fn parked_groups_stay_parked_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = reopen(&folder).await;
+    let group = envelope("a", "m1").group;
+    queue.dead_letters().unwrap().park(&group).await.unwrap();
+    queue.send(envelope("a", "m1")).await.unwrap();
+    drop(queue);
+    let queue = reopen(&folder).await;
+    assert!(queue.receive(TEN, Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(queue.statistics().await.unwrap().parked, 1);
+    let operator = queue.dead_letters().unwrap();
+    assert_eq!(operator.parked().await.unwrap(), std::slice::from_ref(&group));
+    operator.unpark(&group).await.unwrap();
+    assert_eq!(queue.receive(TEN, SOON).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn several_of_a_group_when_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let several = EmbeddedConfig { max_per_group: 3, ..config(&folder) };
+    let queue = EmbeddedQueue::open(&several).await.unwrap();
+    for number in 0..5 {
+        queue.send(envelope("a", &format!("m{number}"))).await.unwrap();
+    }
+    let names = |deliveries: &[queue::Delivery]| {
+        deliveries.iter().map(|delivery| delivery.envelope.attributes.control_id.clone()).collect::<Vec<_>>()
+    };
+    let first = queue.receive(TEN, SOON).await.unwrap();
+    assert_eq!(names(&first), ["m0", "m1", "m2"]);
+    for delivery in &first {
+        assert!(queue.receive(TEN, Duration::ZERO).await.unwrap().is_empty());
+        queue.delete(&delivery.receipt).await.unwrap();
+    }
+    assert_eq!(names(&queue.receive(TEN, SOON).await.unwrap()), ["m3", "m4"]);
+}
