@@ -31,13 +31,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 mod event;
 mod flow;
 mod plan;
-mod port;
 
 pub use event::{Event, EventKind};
 pub use plan::{Arrival, Close, Cut, Direction, Impairment, Plan, Split};
 
+use crate::port::Port;
 use event::Log;
-use port::Port;
 
 /// A running proxy. Dropping it ends all its flows.
 #[derive(Debug)]
