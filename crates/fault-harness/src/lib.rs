@@ -6,10 +6,14 @@
 //! | [`proxy`] | bytes between two TCP peers: late, slow, split, cut, swallowed, refused |
 //! | [`endpoint`] | a hospital listener with a script: every acknowledgment, and none |
 //! | [`certificates`] | certificates that are fine, expired, early, or from a stranger |
+//! | [`process`] | a spawned binary: its start-up line, kill, pause, terminate |
+//! | [`oracle`] | what was accepted against what arrived: loss, order, repeats |
 #![warn(missing_docs)]
 
 pub mod certificates;
 pub mod endpoint;
+pub mod oracle;
+pub mod process;
 pub mod proxy;
 
 mod port;

@@ -1,0 +1,189 @@
+//! A binary of ours as a child process: its start-up line, its signals, its end.
+
+use std::{
+    fs, io,
+    io::{BufRead, BufReader},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, kill_process};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+pub use rustix::process::Signal;
+
+/// A running child. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    ready: Value,
+    output: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts the command and waits for its start-up line: the first line of its standard output, a JSON object.
+    ///
+    /// # Errors
+    /// The command cannot be started, ends before the line, or does not print one before `deadline`; the text
+    /// then holds what it wrote to standard error.
+    pub async fn start(mut command: Command, deadline: Duration) -> io::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let output = Arc::new(Mutex::new(String::new()));
+        let (line, first_line) = oneshot::channel();
+        if let Some(stdout) = child.stdout.take() {
+            collect(stdout, Arc::clone(&output), Some(line));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            collect(stderr, Arc::clone(&output), None);
+        }
+        let mut process = Self { child, ready: Value::Null, output };
+        let line = tokio::time::timeout(deadline, first_line).await;
+        let ready = line.ok().and_then(Result::ok).and_then(|line| serde_json::from_str(&line).ok());
+        match ready {
+            Some(ready) => process.ready = ready,
+            None => {
+                process.kill()?;
+                return Err(io::Error::other(format!("no start-up line:\n{}", process.output())));
+            }
+        }
+        Ok(process)
+    }
+
+    /// The start-up line.
+    pub fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// Everything written to standard output and standard error so far.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal: `Signal::TERM`, `Signal::STOP`, `Signal::CONT` and so on.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let pid =
+            i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// SIGKILL, and waits for the end.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Waits for the end by itself.
+    ///
+    /// # Errors
+    /// `TimedOut` when the process still runs at the deadline.
+    pub async fn wait(&mut self, deadline: Duration) -> io::Result<ExitStatus> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if started.elapsed() > deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Resident memory, from `/proc`; `None` where there is none.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
+    /// Open file descriptors, from `/proc`; `None` where there is none.
+    pub fn open_files(&self) -> Option<usize> {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok().map(Iterator::count)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.kill().is_err() {
+            // It ended before: nothing is left to kill.
+        }
+    }
+}
+
+/// Reads a pipe on a thread of its own, so that the child never blocks on it.
+fn collect(
+    pipe: impl io::Read + Send + 'static,
+    output: Arc<Mutex<String>>,
+    mut first: Option<oneshot::Sender<String>>,
+) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            {
+                let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                output.push_str(&line);
+                output.push('\n');
+            }
+            if let Some(first) = first.take() {
+                // The starter may have given up already.
+                first.send(line).ok();
+            }
+        }
+    });
+}
+
+/// How often the end of a child is looked for.
+const POLL: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[tokio::test]
+    async fn reads_the_line_and_terminates() {
+        let script = r#"trap 'exit 3' TERM; echo '{"port": 7}'; echo more >&2; while :; do sleep 0.01; done"#;
+        let mut process = Process::start(shell(script), DEADLINE).await.expect("started");
+        assert_eq!(process.ready()["port"], 7);
+        assert!(process.resident_bytes() > Some(0) && process.open_files() > Some(0));
+        process.wait(Duration::ZERO).await.expect_err("still running");
+        process.signal(Signal::TERM).expect("sent");
+        assert_eq!(process.wait(DEADLINE).await.expect("ended").code(), Some(3));
+    }
+
+    #[tokio::test]
+    async fn says_what_a_failed_start_wrote() {
+        let error =
+            Process::start(shell("echo 'no such port' >&2; exit 78"), DEADLINE).await.expect_err("ended");
+        assert!(error.to_string().starts_with("no start-up line"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn kills_what_never_ends() {
+        let mut process = Process::start(shell("echo '{}'; while :; do sleep 0.01; done"), DEADLINE)
+            .await
+            .expect("started");
+        process.kill().expect("killed");
+        assert_eq!(process.wait(DEADLINE).await.expect("ended").code(), None);
+    }
+}
