@@ -231,9 +231,8 @@ impl Connection {
     /// Safe.
     pub async fn idle(&mut self) -> Idle {
         loop {
-            match self.reader.buffered() {
-                Ok(None) if !self.reader.is_inside() && self.counts().junk_bytes == 0 => {}
-                Ok(_) | Err(_) => return Idle::Unsolicited,
+            if self.has_stray() {
+                return Idle::Unsolicited;
             }
             match self.reader.fill(&mut self.stream).await {
                 Ok(0) => return Idle::Closed(None),
@@ -266,9 +265,10 @@ impl Connection {
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
             Ok(_) => false,
         };
-        let buffered =
-            self.reader.buffered().map_or(true, |frame| frame.is_some()) || self.reader.is_inside();
-        if nothing && !buffered {
+        if self.has_stray() {
+            return Err(MllpError::Stale);
+        }
+        if nothing {
             return Ok(());
         }
         // There is something. Under TLS it may be a session ticket, which is nothing to us.
@@ -277,6 +277,13 @@ impl Connection {
             Ok(Idle::Closed(_) | Idle::Unsolicited) => Err(MllpError::Stale),
             Err(_) => Ok(()),
         }
+    }
+
+    /// Whether more has arrived than padding.
+    fn has_stray(&mut self) -> bool {
+        let junk_bytes = self.counts().junk_bytes;
+        let more = !matches!(self.reader.buffered(), Ok(None));
+        more || self.reader.is_inside() || self.counts().junk_bytes > junk_bytes
     }
 
     /// With TLS 1.3 a client hears after its handshake, if at all, that its certificate is refused.

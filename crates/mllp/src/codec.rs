@@ -150,16 +150,19 @@ impl MllpCodec {
         self.counts
     }
 
-    /// True when everything up to `0x1C` has arrived and only the next byte can tell whether that was the end.
+    /// True when everything up to `0x1C` has arrived and only the next byte, or its absence, can tell whether that
+    /// was the end. Never under [`Trailer::Strict`].
     pub fn awaits_trailer(&self, source: &[u8]) -> bool {
-        self.inside && self.scanned.checked_add(1) == Some(source.len()) && source.last() == Some(&END_BLOCK)
+        self.trailer == Trailer::Lenient
+            && self.inside
+            && self.scanned.checked_add(1) == Some(source.len())
+            && source.last() == Some(&END_BLOCK)
     }
 
     /// Ends the block at a final `0x1C` whose carriage return never came. For a reader that has waited long
     /// enough; `None` under [`Trailer::Strict`] and when the block is not at that point.
     pub fn take_without_trailer(&mut self, source: &mut BytesMut) -> Option<Frame> {
-        let ready = self.trailer == Trailer::Lenient && self.awaits_trailer(source);
-        ready.then(|| {
+        self.awaits_trailer(source).then(|| {
             self.counts.odd_trailers += 1;
             self.take(source, self.scanned, 1)
         })

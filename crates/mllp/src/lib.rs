@@ -21,6 +21,7 @@ pub mod codec;
 pub mod config;
 pub mod error;
 mod reader;
+pub mod server;
 mod stream;
 pub mod tls;
 
@@ -28,4 +29,5 @@ pub use client::{Connection, Connector};
 pub use codec::Frame;
 pub use config::{ClientConfig, ClientTlsConfig, ServerConfig, ServerTlsConfig};
 pub use error::{MllpError, TlsCause, TlsConfigError};
+pub use server::{Handler, Limits, Peer, Reply, Server};
 pub use tls::{ClientTls, ServerTls};
