@@ -6,10 +6,12 @@
 //! | [`proxy`] | bytes between two TCP peers: late, slow, split, cut, swallowed, refused |
 //! | [`endpoint`] | a hospital listener with a script: every acknowledgment, and none |
 //! | [`certificates`] | certificates that are fine, expired, early, or from a stranger |
+//! | [`aws_stub`] | SQS and S3 over HTTP that fail on demand |
 //! | [`process`] | a spawned binary: its start-up line, kill, pause, terminate |
 //! | [`oracle`] | what was accepted against what arrived: loss, order, repeats |
 #![warn(missing_docs)]
 
+pub mod aws_stub;
 pub mod certificates;
 pub mod endpoint;
 pub mod oracle;
