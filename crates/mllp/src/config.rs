@@ -97,13 +97,14 @@ impl Default for ServerConfig {
 }
 
 /// TLS of a listener. Files are PEM and are read again when they change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServerTlsConfig {
     /// Certificate chain, the server's own first.
     pub cert_file: PathBuf,
     /// Its private key.
     pub key_file: PathBuf,
     /// When set, a client must show a certificate signed by one of these authorities.
+    #[serde(default)]
     pub client_ca_file: Option<PathBuf>,
 }

@@ -42,15 +42,31 @@ pub struct Peer {
     pub certificate: Option<CertificateInfo>,
 }
 
-/// What to do after a frame. Payloads come without framing bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// Send this payload and go on.
-    Send(Vec<u8>),
-    /// Send this payload and close.
-    SendThenClose(Vec<u8>),
-    /// Close in good order, without a reply.
-    Close,
+/// What to do after a frame: payloads to send (none is silence), and whether to close then.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    /// Payloads without framing bytes, in order; each becomes a frame.
+    pub payloads: Vec<Vec<u8>>,
+    /// Close in good order afterwards.
+    pub close: bool,
+}
+
+impl Reply {
+    /// One payload; the connection goes on.
+    pub fn one(payload: impl Into<Vec<u8>>) -> Self {
+        Self { payloads: vec![payload.into()], close: false }
+    }
+
+    /// No payload; the connection goes on.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The same, and then the end of the connection.
+    #[must_use]
+    pub fn and_close(self) -> Self {
+        Self { close: true, ..self }
+    }
 }
 
 /// The limits of a listener; none has a default here. See [`ServerConfig`] for usual values.
@@ -99,13 +115,11 @@ impl From<&ServerConfig> for Limits {
     }
 }
 
+/// Sizes only.
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Send(payload) => write!(f, "Send({} bytes)", payload.len()),
-            Self::SendThenClose(payload) => write!(f, "SendThenClose({} bytes)", payload.len()),
-            Self::Close => f.write_str("Close"),
-        }
+        let sizes: Vec<usize> = self.payloads.iter().map(Vec::len).collect();
+        f.debug_struct("Reply").field("payload_bytes", &sizes).field("close", &self.close).finish()
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::room::Place;
-use super::{Count, Handler, Limits, Peer, Reply, Statistics};
+use super::{Count, Handler, Limits, Peer, Statistics};
 use crate::codec::{self, CodecError, Frame, MllpCodec};
 use crate::error::TlsCause;
 use crate::reader::FrameReader;
@@ -121,15 +121,11 @@ impl<H: Handler> Connection<'_, H> {
             };
             self.serving.statistics.add(Count::Frame);
             self.place.prove();
-            let (reply, goes_on) = match self.serving.handler.handle(&self.peer, frame).await {
-                Reply::Send(reply) => (reply, true),
-                Reply::SendThenClose(reply) => (reply, false),
-                Reply::Close => break End::Handler,
-            };
-            if let Err(error) = self.write(&reply).await {
+            let reply = self.serving.handler.handle(&self.peer, frame).await;
+            if let Err(error) = self.write_all(&reply.payloads).await {
                 break End::Reply(error);
             }
-            if !goes_on {
+            if reply.close {
                 break End::Handler;
             }
         };
@@ -183,6 +179,13 @@ impl<H: Handler> Connection<'_, H> {
                 }
             }
         }
+    }
+
+    async fn write_all(&mut self, payloads: &[Vec<u8>]) -> io::Result<()> {
+        for payload in payloads {
+            self.write(payload).await?;
+        }
+        Ok(())
     }
 
     async fn write(&mut self, payload: &[u8]) -> io::Result<()> {

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Replies `ack:` and the payload. `close` closes, `last` replies and closes. Each reply takes a permit of `gate`.
+/// Replies `ack:` and the payload, except to a few words. Each reply takes a permit of `gate`.
 pub(crate) struct Echo {
     pub(crate) gate: Semaphore,
 }
@@ -24,9 +24,11 @@ impl Handler for Echo {
         self.gate.acquire().await.expect("an open gate").forget();
         let reply = [b"ack:", frame.as_bytes()].concat();
         match frame.as_bytes() {
-            b"close" => Reply::Close,
-            b"last" => Reply::SendThenClose(reply),
-            _ => Reply::Send(reply),
+            b"close" => Reply::none().and_close(),
+            b"last" => Reply::one(reply).and_close(),
+            b"silence" => Reply::none(),
+            b"twice" => Reply { payloads: vec![b"first".to_vec(), b"second".to_vec()], close: false },
+            _ => Reply::one(reply),
         }
     }
 

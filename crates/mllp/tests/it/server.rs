@@ -36,6 +36,14 @@ async fn a_peer_that_half_closes_still_gets_its_reply() {
 }
 
 #[tokio::test]
+async fn a_handler_may_say_nothing_or_more_than_one_thing() {
+    let server = start(LIMITS, None).await;
+    let mut raw = server.raw().await;
+    let replies = exchange(&mut raw, b"\x0bsilence\x1c\r\x0btwice\x1c\r", 17).await;
+    assert_eq!(replies, b"\x0bfirst\x1c\r\x0bsecond\x1c\r");
+}
+
+#[tokio::test]
 async fn closes_when_the_handler_wishes() {
     let server = start(LIMITS, None).await;
     let mut raw = server.raw().await;
