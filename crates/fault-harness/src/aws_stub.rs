@@ -30,9 +30,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::port::Port;
 
+mod fault;
 mod http;
 mod s3;
 mod sqs;
+
+pub use fault::{Fault, FaultKind};
 
 use http::{Request, Response};
 
@@ -44,36 +47,6 @@ pub struct AwsStub {
     stop: CancellationToken,
 }
 
-/// A fault for calls of one operation.
-#[derive(Debug, Clone, Copy)]
-pub struct Fault {
-    /// Name of the operation: `SendMessage`, `PutObject`; `*` for all.
-    pub operation: &'static str,
-    /// How many calls; `None` until [`AwsStub::heal`].
-    pub times: Option<u64>,
-    /// What happens to them.
-    pub kind: FaultKind,
-}
-
-/// What happens to a call.
-#[derive(Debug, Clone, Copy)]
-pub enum FaultKind {
-    /// This HTTP status with this error code; nothing is done.
-    Status(u16, &'static str),
-    /// No answer; nothing is done.
-    Hang,
-    /// Done and answered, this much later.
-    Slow(Duration),
-    /// The connection is reset; nothing is done.
-    ResetBefore,
-    /// Done, and the connection is reset instead of the answer.
-    ResetAfter,
-    /// Every entry of a batch fails with this code; nothing is done.
-    FailEntries(&'static str),
-    /// A receipt handle is answered as expired; nothing is done.
-    ExpiredReceipt,
-}
-
 /// One call that arrived.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -83,18 +56,6 @@ pub struct Call {
     pub at: Instant,
     /// The HTTP status, `None` when there was no answer.
     pub status: Option<u16>,
-}
-
-impl Fault {
-    /// For all calls until healed.
-    pub fn always(operation: &'static str, kind: FaultKind) -> Self {
-        Self { operation, times: None, kind }
-    }
-
-    /// For the next calls.
-    pub fn times(times: u64, operation: &'static str, kind: FaultKind) -> Self {
-        Self { operation, times: Some(times), kind }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -158,6 +119,11 @@ impl AwsStub {
     /// Keys of the objects in a bucket, sorted.
     pub fn objects(&self, bucket: &str) -> Vec<String> {
         self.shared.state().s3.keys(bucket)
+    }
+
+    /// The bodies of all writes below a prefix that were taken, in order.
+    pub fn writes(&self, bucket: &str, prefix: &str) -> Vec<Vec<u8>> {
+        self.shared.state().s3.writes(bucket, prefix)
     }
 
     /// Adds a fault; the first that fits a call is used.

@@ -7,6 +7,7 @@
 //! | [`endpoint`] | a hospital listener with a script: every acknowledgment, and none |
 //! | [`certificates`] | certificates that are fine, expired, early, or from a stranger |
 //! | [`aws_stub`] | SQS and S3 over HTTP that fail on demand |
+//! | [`load`] | a FHIR server's side: writes to the hook, and the list of what was answered with 2xx |
 //! | [`process`] | a spawned binary: its start-up line, kill, pause, terminate |
 //! | [`oracle`] | what was accepted against what arrived: loss, order, repeats |
 #![warn(missing_docs)]
@@ -14,6 +15,7 @@
 pub mod aws_stub;
 pub mod certificates;
 pub mod endpoint;
+pub mod load;
 pub mod oracle;
 pub mod process;
 pub mod proxy;

@@ -11,7 +11,8 @@ use super::http::{Request, Response, percent_decode};
 pub(super) struct Service {
     /// By bucket and key.
     objects: BTreeMap<(String, String), Object>,
-    writes: u64,
+    /// Every write that was taken, in order.
+    writes: Vec<((String, String), Vec<u8>)>,
 }
 
 #[derive(Debug)]
@@ -47,6 +48,11 @@ pub(super) fn error(status: u16, code: &str) -> Response {
 impl Service {
     pub(super) fn keys(&self, bucket: &str) -> Vec<String> {
         self.objects.keys().filter(|(known, _)| known == bucket).map(|(_, key)| key.clone()).collect()
+    }
+
+    pub(super) fn writes(&self, bucket: &str, prefix: &str) -> Vec<Vec<u8>> {
+        let fits = |(known, key): &(String, String)| known == bucket && key.starts_with(prefix);
+        self.writes.iter().filter(|(place, _)| fits(place)).map(|(_, body)| body.clone()).collect()
     }
 
     pub(super) fn call(&mut self, operation: &str, request: &Request) -> Response {
@@ -89,9 +95,9 @@ impl Service {
             }
             _ => {}
         }
-        self.writes += 1;
+        self.writes.push((place.clone(), request.body.clone()));
         let mut hasher = DefaultHasher::new();
-        (self.writes, &request.body).hash(&mut hasher);
+        (self.writes.len(), &request.body).hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
         let kept = |name: &str| name.starts_with("x-amz-meta-") || name.starts_with("x-amz-checksum-");
         let headers = request.headers.iter().filter(|(name, _)| kept(name)).cloned().collect();
