@@ -19,7 +19,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// `base` is the URL of the FHIR surface, such as `http://127.0.0.1:8080/fhir`. A request without an answer is
+    /// `base` is the URL of the persistence surface, such as `http://127.0.0.1:8080/persistence`. A request without an answer is
     /// given up after `timeout`.
     ///
     /// # Errors
@@ -34,11 +34,16 @@ impl Load {
         *self.base.lock().unwrap_or_else(PoisonError::into_inner) = base.into();
     }
 
-    /// Writes one version of a Patient once: the status of the answer, `None` without one. A 2xx is noted.
+    /// Writes one version of a Patient once: the status of the answer, `None` without one. A 2xx is noted. The
+    /// mark is the idempotency key, so a repeat asks for no second message.
     pub async fn put(&self, mark: Mark) -> Option<u16> {
         let base = self.base.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let url = format!("{base}/Patient/{}", patient_id(mark.group));
-        let request = self.client.put(url).header("content-type", "application/fhir+json");
+        let request = self
+            .client
+            .put(url)
+            .header("content-type", "application/json")
+            .header("idempotency-key", mark.to_string());
         let answer = request.body(patient(mark).to_string()).send().await.ok()?;
         if answer.status().is_success() {
             self.accepted.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
