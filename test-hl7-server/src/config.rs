@@ -1,0 +1,124 @@
+//! The `[receiver]` section.
+
+use std::time::Duration;
+
+use mllp::{ServerConfig, ServerTlsConfig};
+use serde::Deserialize;
+use service::config::{ConfigError, Problem};
+
+/// All settings of the process with their defaults, as TOML.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Where to listen and what to accept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address of MLLP over TLS; used when `tls` is set.
+    pub listen: String,
+    /// Address of MLLP in clear, if there is to be one.
+    pub listen_plain: Option<String>,
+    /// Message types (MSH-9.1) that are accepted.
+    pub message_types: Vec<String>,
+    /// CX.5 of the repetition that holds a patient's logical id.
+    pub patient_id_type: String,
+    /// Whether a message that ought to name a patient, and does not, is answered with AE 101.
+    pub require_patient_id: bool,
+    /// For storing one message, in two tries.
+    #[serde(with = "service::config::duration")]
+    pub store_timeout: Duration,
+    /// What replies in flight may take after a shutdown was asked for.
+    #[serde(with = "service::config::duration")]
+    pub drain: Duration,
+    /// Certificate and key.
+    pub tls: Option<ServerTlsConfig>,
+    /// The limits of each listener.
+    pub limits: ServerConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:2575".to_owned(),
+            listen_plain: None,
+            message_types: vec!["ADT".to_owned()],
+            patient_id_type: "FW".to_owned(),
+            require_patient_id: true,
+            store_timeout: Duration::from_secs(5),
+            drain: Duration::from_secs(25),
+            tls: None,
+            limits: ServerConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks that need more than one setting. Call it before anything is opened.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        let mut problem =
+            |key: &str, text: &str| problems.push(Problem::new(format!("receiver.{key}"), text));
+        if self.tls.is_none() && self.listen_plain.is_none() {
+            problem("tls", "nothing to listen on: set `receiver.tls` for TLS, or `receiver.listen_plain`");
+        }
+        let limits = &self.limits;
+        let positive = [
+            ("limits.max_connections", limits.max_connections > 0),
+            ("limits.max_frame_bytes", limits.max_frame_bytes > 0),
+            ("limits.idle_timeout_seconds", limits.idle_timeout_seconds > 0),
+            ("limits.byte_timeout_seconds", limits.byte_timeout_seconds > 0),
+            ("limits.frame_timeout_seconds", limits.frame_timeout_seconds > 0),
+            ("limits.handshake_timeout_seconds", limits.handshake_timeout_seconds > 0),
+            ("limits.write_timeout_seconds", limits.write_timeout_seconds > 0),
+            ("store_timeout", !self.store_timeout.is_zero()),
+        ];
+        for (key, is_positive) in positive {
+            if !is_positive {
+                problem(key, "must be above zero");
+            }
+        }
+        if self.patient_id_type.is_empty() {
+            problem("patient_id_type", "must not be empty");
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(problems)) }
+    }
+}
+
+/// What the `test-hl7-server` process reads.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// Listening and accepting.
+    #[serde(default)]
+    pub receiver: Config,
+    /// Where messages are kept.
+    pub store: message_store::Config,
+    /// Logs.
+    #[serde(default)]
+    pub log: service::telemetry::Config,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_defaults_are_the_defaults() {
+        let read: ServiceConfig = service::config::load_with(DEFAULTS, None, []).unwrap();
+        assert_eq!(read.receiver, Config::default());
+        assert_eq!(read.log, service::telemetry::Config::default());
+    }
+
+    #[test]
+    fn reports_all_problems_at_once() {
+        let mut config = Config { store_timeout: Duration::ZERO, ..Config::default() };
+        config.limits.max_connections = 0;
+        let text = config.validate().unwrap_err().to_string();
+        for key in ["receiver.tls", "receiver.limits.max_connections", "receiver.store_timeout"] {
+            assert!(text.contains(key), "{text}");
+        }
+        assert!(Config { listen_plain: Some("127.0.0.1:0".into()), ..Config::default() }.validate().is_ok());
+    }
+}

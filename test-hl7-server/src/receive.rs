@@ -1,0 +1,227 @@
+//! A frame comes in, is stored, and is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hl7v2::{Header, Location, Message, ParseError, Text};
+use jiff::Timestamp;
+use message_store::{MessageStore, OrderingKey, PatientKey, ReceivedKey, StoreError, Stored};
+use mllp::codec::CodecError;
+use mllp::{Frame, Handler, Peer, Reply};
+use tokio::time::{Instant, timeout_at};
+
+use crate::acknowledge::{Outcome, acknowledge};
+use crate::config::Config;
+use crate::control_id::ControlIds;
+use crate::error::Refusal;
+use crate::{order, patient};
+
+/// Receives for all connections of all listeners.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    store: Arc<dyn MessageStore>,
+    message_types: Vec<String>,
+    patient_id_type: String,
+    require_patient_id: bool,
+    store_timeout: Duration,
+    control_ids: ControlIds,
+}
+
+/// What is to be stored for one message.
+struct Plan {
+    received: ReceivedKey,
+    /// The bytes as they came.
+    body: Bytes,
+    /// Whose current message this becomes.
+    patients: Vec<PatientKey>,
+    order: Option<OrderingKey>,
+    /// The text as it came, in UTF-8.
+    text: Bytes,
+    complaint: Option<Refusal>,
+}
+
+impl Receiver {
+    pub(crate) fn new(store: Arc<dyn MessageStore>, config: &Config) -> Self {
+        Self {
+            store,
+            message_types: config.message_types.clone(),
+            patient_id_type: config.patient_id_type.clone(),
+            require_patient_id: config.require_patient_id,
+            store_timeout: config.store_timeout,
+            control_ids: ControlIds::new(),
+        }
+    }
+
+    async fn receive(&self, body: Bytes, arrival: Timestamp) -> (Option<Header>, Outcome) {
+        let text = match Text::from_bytes(&body) {
+            Ok(text) => text,
+            Err(error) => return (salvage(&body, &error), Outcome::Refused(error.into())),
+        };
+        let message = match text.parse() {
+            Ok(message) => message,
+            Err(error) => return (salvage(&body, &error), Outcome::Refused(error.into())),
+        };
+        let header = message.header();
+        if header.message_type.code == "ACK" || message.segment("MSA").is_some() {
+            return (Some(header), Outcome::Acknowledgment);
+        }
+        let outcome = match self.plan(&message, &header, &body, arrival) {
+            Err(refusal) => Outcome::Refused(refusal),
+            Ok(plan) => self.keep(plan).await,
+        };
+        (Some(header), outcome)
+    }
+
+    fn plan(
+        &self,
+        message: &Message<'_>,
+        header: &Header,
+        body: &Bytes,
+        arrival: Timestamp,
+    ) -> Result<Plan, Refusal> {
+        self.check(header)?;
+        let found = patient::patients(message, &header.message_type.trigger_event, &self.patient_id_type);
+        let (patients, complaint) = match found {
+            Ok(patients) => (patients, None),
+            Err(complaint) => (Vec::new(), Some(complaint)),
+        };
+        let party = |field| message.segment("MSH").map_or("", |msh| msh.field(field).raw());
+        let source = format!("{}|{}", party(3), party(4));
+        let decoded = header.charset.decode(body).map(|text| Bytes::from(text.into_owned()));
+        Ok(Plan {
+            received: ReceivedKey::new(&source, &header.control_id),
+            body: body.clone(),
+            patients,
+            order: order::key(message, arrival),
+            text: decoded.unwrap_or_else(|| body.clone()),
+            complaint: complaint.filter(|_| self.require_patient_id),
+        })
+    }
+
+    /// The message processing rules of HL7 v2.5.1 §2.9.2.2.
+    fn check(&self, header: &Header) -> Result<(), Refusal> {
+        let message_type = &header.message_type;
+        if !self.message_types.contains(&message_type.code) {
+            return Err(Refusal::MessageType);
+        }
+        if !is_event(&message_type.trigger_event) {
+            return Err(Refusal::Event);
+        }
+        // Nothing here depends on the processing id, and senders leave it out.
+        if !matches!(header.processing_id.as_str(), "P" | "T" | "D" | "") {
+            return Err(Refusal::ProcessingId);
+        }
+        if !VERSIONS.contains(&header.version.as_str()) {
+            return Err(Refusal::Version);
+        }
+        if header.control_id.is_empty() {
+            return Err(Refusal::Required(Location::field("MSH", 10)));
+        }
+        Ok(())
+    }
+
+    /// Stores within the time allowed; a failure that may pass gets a second try.
+    async fn keep(&self, plan: Plan) -> Outcome {
+        let started = Instant::now();
+        for (attempt, share) in [(1, self.store_timeout / 2), (2, self.store_timeout)] {
+            let error = match timeout_at(started + share, self.store(&plan)).await {
+                Ok(Ok(Stored::Conflict)) => return Outcome::Refused(Refusal::ControlIdReused),
+                Ok(Ok(stored)) => {
+                    return match (plan.complaint, stored) {
+                        (Some(complaint), _) => Outcome::StoredWith(complaint),
+                        (None, Stored::Duplicate) => Outcome::Duplicate,
+                        (None, Stored::New | Stored::Conflict) => Outcome::Stored,
+                    };
+                }
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    tracing::warn!(attempt, hl7.message = plan.received.name(), "storing took too long");
+                    continue;
+                }
+            };
+            tracing::warn!(attempt, hl7.message = plan.received.name(), %error, "storing failed");
+            if !error.is_transient() {
+                break;
+            }
+        }
+        Outcome::Refused(Refusal::NotStored)
+    }
+
+    /// All or nothing as seen by the sender: every step may be repeated, and the received message comes last, so
+    /// that finding it means that everything else was done. A repeat is told by it and changes nothing: it must
+    /// not put an old snapshot back over a later one with the same time.
+    async fn store(&self, plan: &Plan) -> Result<Stored, StoreError> {
+        if let Some(existing) = self.store.received(&plan.received).await? {
+            return Ok(if existing == plan.body { Stored::Duplicate } else { Stored::Conflict });
+        }
+        for patient in &plan.patients {
+            if let Some(order) = &plan.order {
+                self.store.put_current(patient, order, plan.text.clone()).await?;
+            }
+        }
+        self.store.put_received(&plan.received, plan.body.clone()).await
+    }
+
+    /// Every reply comes from here, and from nowhere else.
+    fn answer(&self, header: Option<&Header>, outcome: &Outcome, now: Timestamp) -> Vec<Vec<u8>> {
+        acknowledge(outcome, header, &order::hl7(now), || self.control_ids.next())
+    }
+}
+
+impl Handler for Receiver {
+    async fn handle(&self, peer: &Peer, frame: Frame) -> Reply {
+        let started = Instant::now();
+        let size_bytes = frame.len();
+        let (header, outcome) = self.receive(frame.into_bytes(), Timestamp::now()).await;
+        let reply = self.answer(header.as_ref(), &outcome, Timestamp::now());
+        let event = header.as_ref().map_or("", |header| header.message_type.trigger_event.as_str());
+        let event = if is_event(event) { event } else { "" };
+        let duration_ms = started.elapsed().as_millis();
+        match &outcome {
+            Outcome::Stored | Outcome::Duplicate | Outcome::Acknowledgment => {
+                let outcome = format!("{outcome:?}");
+                tracing::info!(mllp.peer = %peer.address, hl7.trigger_event = event, outcome, size_bytes, duration_ms, "message received");
+            }
+            Outcome::StoredWith(refusal) | Outcome::Refused(refusal) => {
+                tracing::warn!(mllp.peer = %peer.address, hl7.trigger_event = event, error = %refusal, size_bytes, duration_ms, "message refused");
+            }
+        }
+        Reply { payloads: reply, close: false }
+    }
+
+    fn unreadable(&self, _peer: &Peer, error: &CodecError) -> Option<Vec<u8>> {
+        let refusal = match error {
+            CodecError::TooLarge { .. } => Refusal::TooLarge,
+            CodecError::TooMuchJunk { .. } => Refusal::Unreadable(ParseError::NoHeader),
+            CodecError::Truncated { .. } | CodecError::FramingByte { .. } | CodecError::Io(_) => return None,
+        };
+        self.answer(None, &Outcome::Refused(refusal), Timestamp::now()).pop()
+    }
+}
+
+/// The header of a message that cannot be read as a whole, so that the reply names it. Characters that cannot be
+/// read are left out.
+fn salvage(body: &[u8], error: &ParseError) -> Option<Header> {
+    if matches!(error, ParseError::NoHeader | ParseError::Batch | ParseError::InvalidSeparators) {
+        return None;
+    }
+    let first =
+        body.split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.trim_ascii().is_empty())?;
+    let ascii: String = first.iter().filter(|byte| byte.is_ascii()).copied().map(char::from).collect();
+    let text = Text::from_text(&ascii).ok()?;
+    Some(text.parse().ok()?.header())
+}
+
+/// A letter and two digits or letters, as all trigger events; also safe to log.
+fn is_event(event: &str) -> bool {
+    event.len() == 3
+        && event.starts_with(|first: char| first.is_ascii_uppercase())
+        && event.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// MSH-12, table 0104.
+const VERSIONS: [&str; 15] = [
+    "2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2",
+    "2.9", "2.9.1",
+];

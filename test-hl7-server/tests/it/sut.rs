@@ -1,0 +1,182 @@
+//! The server under test: on port 0, with a store that can be told to fail or to wait.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hl7v2::Acknowledgment;
+use message_store::{
+    Accepted, AcceptedRecord, Current, MemoryStore, MessageStore, OrderingKey, Page, PatientKey,
+    Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
+};
+use test_hl7_server::{Config, Dependencies, Listeners, run};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A memory store whose writes of received messages fail `failures` times and each take a permit of `gate`.
+#[derive(Debug)]
+pub(crate) struct Flaky {
+    pub(crate) inner: MemoryStore,
+    pub(crate) failures: AtomicU32,
+    pub(crate) gate: Semaphore,
+    /// Calls of `put_received` so far.
+    pub(crate) writes: AtomicU32,
+}
+
+#[async_trait]
+impl MessageStore for Flaky {
+    async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.expect("an open gate").forget();
+        let left = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match left {
+            Ok(_) => Err(StoreError::Full),
+            Err(_) => self.inner.put_received(key, body).await,
+        }
+    }
+
+    async fn received(&self, key: &ReceivedKey) -> Result<Option<Bytes>, StoreError> {
+        self.inner.received(key).await
+    }
+
+    async fn list_received(
+        &self,
+        after: Option<&ReceivedKey>,
+        max: NonZeroUsize,
+    ) -> Result<Page, StoreError> {
+        self.inner.list_received(after, max).await
+    }
+
+    async fn put_current(
+        &self,
+        patient: &PatientKey,
+        order: &OrderingKey,
+        body: Bytes,
+    ) -> Result<Replacement, StoreError> {
+        self.inner.put_current(patient, order, body).await
+    }
+
+    async fn current(&self, patient: &PatientKey) -> Result<Option<Current>, StoreError> {
+        self.inner.current(patient).await
+    }
+
+    async fn accepted(&self, patient: &PatientKey) -> Result<Option<Accepted>, StoreError> {
+        self.inner.accepted(patient).await
+    }
+
+    async fn put_accepted(
+        &self,
+        patient: &PatientKey,
+        record: AcceptedRecord,
+        precondition: Precondition,
+    ) -> Result<Tag, StoreError> {
+        self.inner.put_accepted(patient, record, precondition).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.inner.ready().await
+    }
+}
+
+pub(crate) struct Sut {
+    pub(crate) store: Arc<Flaky>,
+    pub(crate) plain: String,
+    pub(crate) tls: Option<String>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) ran: JoinHandle<Result<(), test_hl7_server::Error>>,
+}
+
+pub(crate) async fn start() -> Sut {
+    start_with(Config::default()).await
+}
+
+pub(crate) async fn start_with(config: Config) -> Sut {
+    let store = Arc::new(Flaky {
+        inner: MemoryStore::new(),
+        failures: AtomicU32::new(0),
+        gate: Semaphore::new(Semaphore::MAX_PERMITS),
+        writes: AtomicU32::new(0),
+    });
+    let bind = || async { TcpListener::bind("127.0.0.1:0").await.expect("a port") };
+    let address = |listener: &TcpListener| listener.local_addr().expect("an address").to_string();
+    let plain = bind().await;
+    let tls = if config.tls.is_some() { Some(bind().await) } else { None };
+    let addresses = (address(&plain), tls.as_ref().map(address));
+    let shutdown = CancellationToken::new();
+    let deps = Dependencies { store: Arc::clone(&store) as Arc<dyn MessageStore> };
+    let ran = tokio::spawn(run(config, deps, Listeners { tls, plain: Some(plain) }, shutdown.clone()));
+    Sut { store, plain: addresses.0, tls: addresses.1, shutdown, ran }
+}
+
+impl Sut {
+    pub(crate) async fn raw(&self) -> TcpStream {
+        TcpStream::connect(&self.plain).await.expect("a connection")
+    }
+
+    /// Sends one message on a connection of its own and returns the codes of the reply, such as `AE 101`.
+    pub(crate) async fn send(&self, message: impl AsRef<[u8]>) -> String {
+        codes(&exchange(&mut self.raw().await, message.as_ref()).await)
+    }
+
+    pub(crate) async fn current(&self, id: &str) -> Option<String> {
+        let current = self.store.inner.current(&PatientKey::new(id).unwrap()).await.unwrap();
+        current.map(|current| String::from_utf8(current.body.to_vec()).unwrap())
+    }
+
+    pub(crate) async fn received(&self) -> usize {
+        let all = NonZeroUsize::new(1000).unwrap();
+        self.store.inner.list_received(None, all).await.unwrap().entries.len()
+    }
+
+    /// Waits, with a deadline, until the store was asked to write `count` messages.
+    pub(crate) async fn writes(&self, count: u32) {
+        let reached = async {
+            while self.store.writes.load(Ordering::SeqCst) < count {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), reached).await.expect("a write");
+    }
+}
+
+/// Frames a message, sends it, and reads one frame back.
+pub(crate) async fn exchange(stream: &mut TcpStream, message: &[u8]) -> Vec<u8> {
+    stream.write_all(&[b"\x0b", message, b"\x1c\r"].concat()).await.expect("written");
+    frame(stream).await
+}
+
+/// One frame, without framing bytes.
+pub(crate) async fn frame(stream: &mut TcpStream) -> Vec<u8> {
+    let reading = async {
+        assert_eq!(stream.read_u8().await.expect("a reply"), 0x0b);
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\x1c\r") {
+            bytes.push(stream.read_u8().await.expect("the whole reply"));
+        }
+        bytes.truncate(bytes.len() - 2);
+        bytes
+    };
+    tokio::time::timeout(Duration::from_secs(10), reading).await.expect("a reply in time")
+}
+
+/// MSA-1 and ERR-3 of a reply.
+pub(crate) fn codes(reply: &[u8]) -> String {
+    let read = Acknowledgment::from_bytes(reply).expect("an acknowledgment");
+    let codes = read.errors.iter().map(|error| format!(" {}", error.code));
+    codes.fold(read.code.as_str().to_owned(), |text, code| text + &code)
+}
+
+/// An ADT message about `id`: control id, event, and the time in EVN-6.
+pub(crate) fn adt(control_id: &str, event: &str, id: &str, time: &str) -> String {
+    format!(
+        "MSH|^~\\&|FHIRTRANSFORM|FHIR|HL7RCV|HL7RCV|20240301093015+0000||ADT^{event}^ADT_A05|{control_id}|T|2.5.1||||||UNICODE UTF-8\r\
+         EVN||20240301093015+0000||||{time}\r\
+         PID|1||{id}^^^FHIR^FW||Canary^{control_id}\r"
+    )
+}
