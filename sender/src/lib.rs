@@ -1,1 +1,132 @@
 //! From the queue over MLLP and TLS to the HL7 endpoint, and what its acknowledgments decide.
+//!
+//! A message leaves the queue only after a positive acknowledgment whose MSA-2 is its own MSH-10, or into the
+//! dead letters with a reason. Until then the same bytes are sent again. Per group at most one message is on
+//! the wire, and per connection at most one.
+//!
+//! | Task | Does |
+//! |---|---|
+//! | `poll` | receives from the queue while the breaker is closed and there is room |
+//! | `connection`, one per connection | takes the next ready group, sends, waits, settles |
+//! | `heartbeat` | extends every lease, hands back what waits too long |
+#![warn(missing_docs)]
+
+use std::sync::{Arc, atomic::Ordering};
+
+use mllp::Connector;
+use queue::Queue;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+mod backoff;
+mod breaker;
+pub mod config;
+mod connection;
+mod delivery;
+mod disposition;
+mod error;
+mod heartbeat;
+mod ledger;
+mod poll;
+mod settle;
+mod shared;
+mod table;
+
+pub use config::Config;
+pub use error::Error;
+
+use self::{ledger::Ledger, shared::Shared};
+
+/// What the sender needs, already built.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// Where messages come from.
+    pub queue: Arc<dyn Queue>,
+}
+
+/// What the sender did until it stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Messages acknowledged.
+    pub delivered: u64,
+    /// Messages moved to the dead letters.
+    pub dead: u64,
+    /// Messages on the wire that were not answered in time; they will be sent again, byte for byte.
+    pub ambiguous: u64,
+}
+
+impl service::Finished for Summary {
+    /// 3 when a message was left in doubt.
+    fn exit_code(&self) -> u8 {
+        if self.ambiguous > 0 { 3 } else { 0 }
+    }
+}
+
+/// Delivers messages until `shutdown`, then lets what is on the wire be answered and hands the rest back.
+///
+/// # Errors
+/// Settings that cannot work, and a queue that broke for good: the process must end then and recover on start.
+///
+/// # Cancel safety
+/// Dropping the future drops the connections; leases end by themselves. Use `shutdown`.
+pub async fn run(config: Config, deps: Dependencies, shutdown: CancellationToken) -> Result<Summary, Error> {
+    config.validate()?;
+    let connector = Connector::new(&config.endpoint)?;
+    let ledger = Ledger::open(config.ledger.as_deref())
+        .map_err(|source| Error::Ledger { path: config.ledger.clone().unwrap_or_default(), source })?;
+    // Ours, so that a broken queue stops the tasks without telling the caller to shut down.
+    let stop = shutdown.child_token();
+    let shared = Arc::new(Shared::new(config, Arc::clone(&deps.queue), connector, ledger, stop.clone()));
+    let settled = CancellationToken::new();
+    let (work, background) = (TaskTracker::new(), TaskTracker::new());
+    work.spawn(poll::run(Arc::clone(&shared)));
+    for number in 0..shared.config.connections {
+        work.spawn(connection::run(Arc::clone(&shared), number == 0));
+    }
+    background.spawn(heartbeat::run(Arc::clone(&shared), settled.clone()));
+    background.spawn(watch_files(Arc::clone(&shared)));
+    work.close();
+    background.close();
+    tracing::info!(
+        endpoint = shared.config.endpoint.address,
+        tls = shared.config.endpoint.tls.enabled,
+        "sending"
+    );
+    let broken = tokio::select! {
+        () = work.wait() => None,
+        error = deps.queue.failed() => Some(error),
+    };
+    stop.cancel();
+    if let Some(error) = broken {
+        settled.cancel();
+        return Err(Error::Queue(error));
+    }
+    // The connections are closed by now, so nothing handed back can still be on its way.
+    let receipts = shared.table(|table| table.forget_all_waiting());
+    shared.release(&receipts).await;
+    settled.cancel();
+    background.wait().await;
+    let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+    let counts = &shared.counts;
+    let summary = Summary {
+        delivered: count(&counts.delivered),
+        dead: count(&counts.dead),
+        ambiguous: count(&counts.ambiguous),
+    };
+    tracing::info!(summary.delivered, summary.dead, summary.ambiguous, "stopped sending");
+    Ok(summary)
+}
+
+/// New TLS files replace the old ones as soon as they are good, and are tried at once.
+async fn watch_files(shared: Arc<Shared>) {
+    let Some(tls) = shared.connector.tls() else { return };
+    let mut current = tls.files().subscribe();
+    let probe = async {
+        while current.changed().await.is_ok() {
+            shared.breaker(|breaker, now| breaker.probe_now(now));
+        }
+    };
+    tokio::select! {
+        () = tls.files().watch(mllp::tls::POLL_INTERVAL, shared.shutdown.clone()) => {}
+        () = probe => {}
+    }
+}

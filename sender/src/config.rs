@@ -1,0 +1,190 @@
+//! The `[sender]` section.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+use service::config::{ConfigError, Problem};
+
+/// How messages are delivered to the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The endpoint, its TLS and the timeouts of one exchange.
+    pub endpoint: mllp::ClientConfig,
+    /// Whether messages may go out in clear to another machine than this one. They are patient data.
+    pub allow_plaintext: bool,
+    /// Connections to the endpoint; many hospital listeners accept one.
+    pub connections: usize,
+    /// The most messages held on lease.
+    pub max_held: usize,
+    /// How long one poll of the queue waits.
+    #[serde(with = "service::config::duration")]
+    pub poll_wait: Duration,
+    /// An idle connection is replaced after this; network equipment forgets idle flows silently.
+    #[serde(with = "service::config::duration")]
+    pub idle_timeout: Duration,
+    /// Any connection is replaced after this.
+    #[serde(with = "service::config::duration")]
+    pub max_connection_age: Duration,
+    /// The least time between two messages on one connection.
+    #[serde(with = "service::config::duration")]
+    pub min_gap: Duration,
+    /// How long a message on the wire may still be answered after a shutdown was asked for.
+    #[serde(with = "service::config::duration")]
+    pub drain: Duration,
+    /// Where acknowledged messages are noted before they leave the queue. Of use with SQS, whose delete can fail
+    /// for long; the embedded queue needs none.
+    pub ledger: Option<PathBuf>,
+    /// What acknowledgments and failures mean.
+    pub policy: Policy,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            endpoint: mllp::ClientConfig::default(),
+            allow_plaintext: false,
+            connections: 1,
+            max_held: 256,
+            poll_wait: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(300),
+            max_connection_age: Duration::from_secs(60 * 60),
+            min_gap: Duration::ZERO,
+            drain: Duration::from_secs(20),
+            ledger: None,
+            policy: Policy::default(),
+        }
+    }
+}
+
+/// The rules of [`disposition`](crate::disposition) that an endpoint may need otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Take a positive acknowledgment without MSA-2 as ours. Safe only because one message is on the wire at a
+    /// time; for endpoints that cannot do better.
+    pub accept_blank_control_id: bool,
+    /// Tries of a message that is answered with an error without a clear cause.
+    pub max_errors: u32,
+    /// Tries of a message that is rejected without a clear cause.
+    pub max_rejects: u32,
+    /// Tries of a message for which the endpoint reports a passing fault (206 locked, 207 internal).
+    pub max_passing_faults: u32,
+    /// Lost connections of one message, others being accepted in between, until it is given up as a killer.
+    pub max_peer_losses: u32,
+    /// Receives of one message until it is given up: a process that dies of it must not die for ever.
+    pub max_receives: u32,
+    /// First delay of a repeated message; doubles each time, with full jitter.
+    #[serde(with = "service::config::duration")]
+    pub retry_base: Duration,
+    /// Longest delay of a repeated message.
+    #[serde(with = "service::config::duration")]
+    pub retry_cap: Duration,
+    /// Events after whose dead letter the group is parked until an operator decides, because later messages
+    /// build on them.
+    pub park_events: Vec<String>,
+    /// How long the application acknowledgment may take after a commit accept, where MSH-16 asks for one.
+    #[serde(with = "service::config::duration")]
+    pub application_timeout: Duration,
+    /// Failures of the endpoint in a row until the sender pauses.
+    pub pause_after_failures: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            accept_blank_control_id: false,
+            max_errors: 5,
+            max_rejects: 3,
+            max_passing_faults: 20,
+            max_peer_losses: 3,
+            max_receives: 1000,
+            retry_base: Duration::from_secs(1),
+            retry_cap: Duration::from_secs(300),
+            park_events: vec!["ADT^A40".to_owned()],
+            application_timeout: Duration::from_secs(30),
+            pause_after_failures: 5,
+        }
+    }
+}
+
+impl Config {
+    /// Checks that need more than one setting. Call it before anything is opened.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        let mut problem = |key: &str, text: &str| problems.push(Problem::new(format!("sender.{key}"), text));
+        if self.connections == 0 {
+            problem("connections", "must be at least 1");
+        }
+        if self.max_held < self.connections {
+            problem("max_held", "must be at least `connections`");
+        }
+        if self.policy.retry_cap < self.policy.retry_base || self.policy.retry_base.is_zero() {
+            problem("policy.retry_base", "must be above zero and at most `retry_cap`");
+        }
+        if !self.endpoint.tls.enabled && !self.allow_plaintext && !is_loopback(&self.endpoint.address) {
+            problem(
+                "endpoint.tls.enabled",
+                "the endpoint is on another machine: enable TLS, or set `allow_plaintext` for a network that \
+                 is protected otherwise",
+            );
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(problems)) }
+    }
+}
+
+/// What the `sender` process reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// Delivery.
+    pub sender: Config,
+    /// Where messages come from.
+    pub queue: queue::Config,
+    /// Logs.
+    pub log: service::telemetry::Config,
+}
+
+/// `localhost` or a loopback address; any other name may resolve to anything.
+fn is_loopback(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plaintext_leaves_this_machine_only_when_allowed() {
+        for (address, allow_plaintext, valid) in [
+            ("127.0.0.1:2575", false, true),
+            ("[::1]:2575", false, true),
+            ("localhost:2575", false, true),
+            ("localhost.example:2575", false, false),
+            ("10.0.0.1:2575", false, false),
+            ("10.0.0.1:2575", true, true),
+        ] {
+            let mut config = Config { allow_plaintext, ..Config::default() };
+            config.endpoint.address = address.to_owned();
+            assert_eq!(config.validate().is_ok(), valid, "{address}");
+        }
+    }
+
+    #[test]
+    fn reports_every_problem() {
+        let config = Config { connections: 0, max_held: 0, ..Config::default() };
+        assert_eq!(config.validate().unwrap_err().problems().len(), 1);
+        let config = Config {
+            connections: 2,
+            max_held: 1,
+            policy: Policy { retry_base: Duration::ZERO, ..Policy::default() },
+            ..Config::default()
+        };
+        assert_eq!(config.validate().unwrap_err().problems().len(), 2);
+    }
+}

@@ -1,0 +1,239 @@
+//! One message: checked, sent, answered, settled.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use hl7v2::{AckCode, Acknowledgment, Text};
+use mllp::MllpError;
+use queue::Reason;
+use tokio::time::Instant;
+
+use crate::{
+    connection::Open,
+    disposition::{Answer, Disposition, Match, decide},
+    settle::settle,
+    shared::{Counts, Shared},
+    table::Held,
+};
+
+/// Frames that are not the answer, until the connection is given up.
+const MAX_STRAY_FRAMES: u32 = 3;
+/// What must be left of a lease beyond the time of an exchange.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// What became of the connection.
+pub(crate) struct Finished {
+    /// `None` when it must not be used again.
+    pub(crate) connection: Option<Open>,
+    /// Whether the endpoint accepted the message.
+    pub(crate) accepted: bool,
+}
+
+/// The end of an exchange.
+struct Outcome {
+    disposition: Disposition,
+    acknowledgment: Option<Acknowledgment>,
+    /// Whether the connection is in a known state.
+    clean: bool,
+}
+
+/// Delivers one message, or leaves it where it will be tried again.
+///
+/// # Cancel safety
+/// None: the message would be left unsettled until its lease ends.
+pub(crate) async fn deliver(shared: &Shared, mut open: Open, mut held: Held) -> Finished {
+    let began = Instant::now();
+    let application_wanted = match prepare(shared, &held).await {
+        Prepared::Send { application_wanted } => application_wanted,
+        Prepared::Settled(disposition) => {
+            settle(shared, held, disposition, None).await;
+            return Finished { connection: Some(open), accepted: false };
+        }
+        Prepared::NotOurs => {
+            let control_id = &held.delivery.envelope.attributes.control_id;
+            tracing::warn!(hl7.control_id = control_id, "the lease ended before the message was sent");
+            shared.table(|table| table.finish(held.group()));
+            return Finished { connection: Some(open), accepted: false };
+        }
+    };
+    held.history.attempts += 1;
+    let outcome = match open.connection.send(held.delivery.envelope.body.as_bytes()).await {
+        Ok(()) => exchange(shared, &mut open, &mut held, application_wanted).await,
+        Err(error) if error.is_ambiguous() => lost(shared, &mut held, &error, application_wanted),
+        Err(error) => return unsent(shared, open, held, &error).await,
+    };
+    let facts = &held.delivery.envelope.attributes;
+    tracing::info!(
+        hl7.control_id = facts.control_id,
+        hl7.trigger_event = facts.event,
+        hl7.ack_code = outcome.acknowledgment.as_ref().map(|ack| ack.code.as_str()),
+        hl7.error_code = outcome.acknowledgment.as_ref().and_then(|ack| Some(ack.errors.first()?.code)),
+        mllp.peer = %open.connection.peer(),
+        queue.receive_count = held.delivery.receive_count,
+        attempts = held.history.attempts,
+        duration_ms = began.elapsed().as_millis(),
+        size_bytes = held.delivery.envelope.body.len(),
+        disposition = outcome.disposition.as_str(),
+        "message exchanged"
+    );
+    let accepted = outcome.disposition == Disposition::Delivered;
+    if accepted {
+        shared.breaker(|breaker, _| breaker.accepted());
+    }
+    // A connection in doubt is closed before its message may go out on another one.
+    let connection = if outcome.clean {
+        Some(Open { used_at: Instant::now(), proven: true, ..open })
+    } else {
+        open.connection.abort();
+        None
+    };
+    settle(shared, held, outcome.disposition, outcome.acknowledgment).await;
+    Finished { connection, accepted }
+}
+
+enum Prepared {
+    Send { application_wanted: bool },
+    Settled(Disposition),
+    NotOurs,
+}
+
+/// What is checked before the first byte.
+async fn prepare(shared: &Shared, held: &Held) -> Prepared {
+    let envelope = &held.delivery.envelope;
+    if shared.ledger.knows(envelope) {
+        return Prepared::Settled(Disposition::Delivered);
+    }
+    if held.delivery.receive_count > shared.config.policy.max_receives {
+        return Prepared::Settled(Disposition::DeadLetter(Reason::ReceiveLimit));
+    }
+    let header = Text::from_text(&envelope.body).and_then(|text| Ok(text.parse()?.header()));
+    let application_wanted = match header {
+        Ok(header) if header.control_id == envelope.attributes.control_id => {
+            !matches!(header.application_acknowledgment.as_str(), "" | "NE")
+        }
+        Ok(_) | Err(_) => return Prepared::Settled(Disposition::DeadLetter(Reason::Unsendable)),
+    };
+    let timeouts = shared.connector.timeouts();
+    let needed = timeouts.write + timeouts.acknowledgment + LEASE_MARGIN;
+    let left = |until: Instant| until.saturating_duration_since(Instant::now());
+    match shared.table(|table| table.active_until(held.group())) {
+        None => return Prepared::NotOurs,
+        Some(until) if left(until) >= needed => {}
+        Some(_) => {
+            // Measured from before the call, so that the lease is never thought longer than it is.
+            let visible_in = needed.max(shared.queue.visibility());
+            let until = Instant::now() + visible_in;
+            let receipt = &held.delivery.receipt;
+            let results = shared.queue.change_visibility(std::slice::from_ref(receipt), visible_in).await;
+            if results.iter().any(Result::is_err) {
+                return Prepared::NotOurs;
+            }
+            shared.table(|table| table.extended(receipt, until));
+        }
+    }
+    Prepared::Send { application_wanted }
+}
+
+/// Reads until there is an answer to this message.
+async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, application_wanted: bool) -> Outcome {
+    let mut deadline = Instant::now() + shared.connector.timeouts().acknowledgment;
+    let mut cut_off = std::pin::pin!(shared.cut_off());
+    let mut stray = 0;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = open.connection.receive_until(deadline) => frame,
+            () = &mut cut_off => {
+                Counts::add(&shared.counts.ambiguous);
+                let disposition = decide(Answer::Lost, held.history, application_wanted, &shared.config.policy);
+                return Outcome { disposition, acknowledgment: None, clean: false };
+            }
+        };
+        let acknowledgment = match frame {
+            Ok(frame) => Acknowledgment::from_bytes(frame.as_bytes()),
+            Err(error) => return lost(shared, held, &error, application_wanted),
+        };
+        let answer = match &acknowledgment {
+            Ok(acknowledgment) => answer(acknowledgment, held),
+            Err(_) => Answer::Other,
+        };
+        if let Answer::Acknowledgment { code, control_id: Match::Own | Match::Blank, .. } = answer
+            && !matches!(code, AckCode::AA | AckCode::CA)
+        {
+            held.history.negatives += 1;
+        }
+        match decide(answer, held.history, application_wanted, &shared.config.policy) {
+            Disposition::KeepWaiting => {
+                stray += 1;
+                let reason =
+                    acknowledgment.as_ref().map_or_else(ToString::to_string, |_| "other control id".into());
+                tracing::warn!(mllp.peer = %open.connection.peer(), reason, stray, "not the answer, still waiting");
+                if stray > MAX_STRAY_FRAMES {
+                    return lost(shared, held, &MllpError::ReplyTimeout, application_wanted);
+                }
+            }
+            Disposition::AwaitApplication => {
+                held.history.committed = true;
+                deadline = Instant::now() + shared.config.policy.application_timeout;
+            }
+            disposition => {
+                let known = matches!(answer, Answer::Acknowledgment { control_id: Match::Own, .. });
+                let clean = known && stray == 0 && open.connection.counts().junk_bytes == 0;
+                return Outcome { disposition, acknowledgment: acknowledgment.ok(), clean };
+            }
+        }
+    }
+}
+
+fn answer(acknowledgment: &Acknowledgment, held: &Held) -> Answer {
+    let own = held.delivery.envelope.attributes.control_id.trim();
+    let control_id = match acknowledgment.control_id.as_deref().map(str::trim) {
+        None | Some("") => Match::Blank,
+        Some(id) if id == own => Match::Own,
+        Some(_) => Match::Other,
+    };
+    Answer::Acknowledgment {
+        code: acknowledgment.code,
+        error: acknowledgment.errors.first().copied(),
+        control_id,
+    }
+}
+
+/// No answer: the endpoint may have the message. If it accepted others since, the message may be what kills it.
+fn lost(shared: &Shared, held: &mut Held, error: &MllpError, application_wanted: bool) -> Outcome {
+    tracing::warn!(
+        %error,
+        hl7.control_id = held.delivery.envelope.attributes.control_id,
+        attempts = held.history.attempts,
+        committed = held.history.committed,
+        "no acknowledgment"
+    );
+    let accepted = shared.counts.delivered.load(Ordering::Relaxed);
+    if accepted > held.accepted_before {
+        held.history.suspicious_losses += 1;
+        held.accepted_before = accepted;
+    }
+    let disposition = decide(Answer::Lost, held.history, application_wanted, &shared.config.policy);
+    Outcome { disposition, acknowledgment: None, clean: false }
+}
+
+/// Nothing went out: the message is as it was.
+async fn unsent(shared: &Shared, open: Open, mut held: Held, error: &MllpError) -> Finished {
+    held.history.attempts -= 1;
+    let mut until = Instant::now();
+    match error {
+        MllpError::Unwritable(_) => {
+            settle(shared, held, Disposition::DeadLetter(Reason::Unsendable), None).await;
+            return Finished { connection: Some(open), accepted: false };
+        }
+        MllpError::Tls { .. } => shared.breaker(|breaker, now| breaker.connect_failed(true, now)),
+        // The endpoint accepts connections only to close them: no reason to hurry.
+        _ if !open.proven => {
+            shared.breaker(|breaker, now| breaker.lost(now));
+            until += shared.config.policy.retry_base;
+        }
+        _ => {}
+    }
+    tracing::debug!(%error, mllp.peer = %open.connection.peer(), "the connection ended before the message was sent");
+    shared.table(|table| table.put_back(held, until));
+    Finished { connection: None, accepted: false }
+}

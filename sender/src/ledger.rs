@@ -1,0 +1,171 @@
+//! Which messages were acknowledged, noted before they leave the queue.
+//!
+//! When a delete fails or comes too late, the message is delivered again; the ledger then completes it without
+//! a second send. It always remembers the last [`REMEMBERED`] in memory; with a file it also knows them after a
+//! restart.
+//!
+//! The file is text, one line per message, appended and synced: digest of control id and body, milliseconds
+//! since 1970, control id, MSA-1, ERR-3, attempts, digest of the acknowledgment; separated by TAB, no PHI. A torn
+//! last line is dropped on opening, which also cuts the file back to the last [`REMEMBERED`] lines.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use hl7v2::Acknowledgment;
+use queue::Envelope;
+use sha2::{Digest, Sha256};
+
+/// How many messages are remembered.
+const REMEMBERED: usize = 50_000;
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    known: Mutex<Known>,
+    file: Option<Arc<Mutex<File>>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    digests: HashSet<String>,
+    order: VecDeque<String>,
+}
+
+impl Ledger {
+    /// Reads the file, when there is one.
+    pub(crate) fn open(path: Option<&Path>) -> io::Result<Self> {
+        let mut known = Known::default();
+        let Some(path) = path else { return Ok(Self { known: Mutex::new(known), file: None }) };
+        let mut lines = VecDeque::new();
+        if path.exists() {
+            for line in BufReader::new(File::open(path)?).lines() {
+                // A torn line has no seven columns.
+                let Ok(line) = line else { continue };
+                if line.split('\t').count() != 7 {
+                    continue;
+                }
+                if lines.len() == REMEMBERED {
+                    lines.pop_front();
+                }
+                lines.push_back(line);
+            }
+        }
+        let fresh = path.with_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        for line in &lines {
+            known.insert(line.split('\t').next().unwrap_or_default().to_owned());
+            writeln!(file, "{line}")?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&fresh, path)?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(Self { known: Mutex::new(known), file: Some(Arc::new(Mutex::new(file))) })
+    }
+
+    /// Whether this very message, byte for byte, was acknowledged before.
+    pub(crate) fn knows(&self, envelope: &Envelope) -> bool {
+        self.lock().digests.contains(&digest(envelope))
+    }
+
+    /// Notes an acknowledged message; with a file, returns once it is on disk.
+    pub(crate) async fn record(
+        &self,
+        envelope: &Envelope,
+        acknowledgment: Option<&Acknowledgment>,
+        attempts: u32,
+    ) -> io::Result<()> {
+        let digest = digest(envelope);
+        if let Some(file) = &self.file {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            let code = acknowledgment.map_or("", |ack| ack.code.as_str());
+            let error = acknowledgment.and_then(|ack| ack.errors.first()).map(|error| error.code.to_string());
+            let raw = acknowledgment.map(|ack| hex(&Sha256::digest(&ack.raw))).unwrap_or_default();
+            let line = format!(
+                "{digest}\t{now}\t{}\t{code}\t{}\t{attempts}\t{raw}\n",
+                envelope.attributes.control_id,
+                error.unwrap_or_default(),
+            );
+            let file = Arc::clone(file);
+            let write = move || {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.write_all(line.as_bytes())?;
+                file.sync_data()
+            };
+            tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
+        }
+        self.lock().insert(digest);
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn insert(&mut self, digest: String) {
+        if self.digests.insert(digest.clone()) {
+            self.order.push_back(digest);
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.digests.remove(&oldest);
+        }
+    }
+}
+
+/// Control ids alone are reused by some systems; the body decides.
+fn digest(envelope: &Envelope) -> String {
+    let mut hash = Sha256::new();
+    hash.update(envelope.attributes.control_id.len().to_be_bytes());
+    hash.update(&envelope.attributes.control_id);
+    hash.update(&envelope.body);
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use queue::{Attributes, DeduplicationId, GroupId};
+
+    use super::*;
+
+    fn envelope(control_id: &str, body: &str) -> Envelope {
+        Envelope {
+            body: body.into(),
+            group: GroupId::digest(&["a"]),
+            deduplication_id: DeduplicationId::digest(&["a"]),
+            attributes: Attributes { control_id: control_id.into(), ..Attributes::default() },
+        }
+    }
+
+    #[tokio::test]
+    async fn knows_after_a_restart_what_was_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let ledger = Ledger::open(Some(&path)).unwrap();
+        ledger.record(&envelope("1", "MSH|Canary"), None, 2).await.unwrap();
+        drop(ledger);
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("Canary"));
+        text.push_str("torn");
+        std::fs::write(&path, text).unwrap();
+        let ledger = Ledger::open(Some(&path)).unwrap();
+        assert!(ledger.knows(&envelope("1", "MSH|Canary")));
+        assert!(!ledger.knows(&envelope("1", "MSH|Other")) && !ledger.knows(&envelope("2", "MSH|Canary")));
+        ledger.record(&envelope("2", "MSH|Canary"), None, 1).await.unwrap();
+        assert!(Ledger::open(Some(&path)).unwrap().knows(&envelope("2", "MSH|Canary")));
+    }
+}

@@ -1,0 +1,146 @@
+//! What a disposition does to the queue, the ledger and the table.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use hl7v2::{AckCode, Acknowledgment};
+use queue::{DeadLetter, QueueError, Reason};
+use tokio::time::Instant;
+
+use crate::{
+    backoff::jittered,
+    disposition::Disposition,
+    shared::{Counts, Shared},
+    table::Held,
+};
+
+/// Delay before a queue call is repeated.
+const REPEAT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Removes, dead-letters or puts back a message that was on the wire (or will never be).
+pub(crate) async fn settle(
+    shared: &Shared,
+    mut held: Held,
+    disposition: Disposition,
+    acknowledgment: Option<Acknowledgment>,
+) {
+    let refusal = acknowledgment.as_ref().filter(|ack| !matches!(ack.code, AckCode::AA | AckCode::CA));
+    let rejecting = match (disposition, refusal) {
+        // "Duplicate key" for a repeat: delivered, nothing to hold against anyone.
+        (Disposition::Delivered, _) | (_, None) => false,
+        (_, Some(ack)) => {
+            let error = ack.errors.first().map_or(0, |error| error.code);
+            shared
+                .breaker(|breaker, now| breaker.refused(held.group(), &format!("{}/{error}", ack.code), now))
+        }
+    };
+    match disposition {
+        Disposition::Delivered => delivered(shared, &held, acknowledgment.as_ref()).await,
+        // It is not the message: it keeps its tries and waits until the endpoint is well.
+        Disposition::RetryRefused
+        | Disposition::DeadLetter(Reason::NegativeAcknowledgment | Reason::RetriesExhausted)
+            if rejecting =>
+        {
+            held.history.negatives -= 1;
+            put_back(shared, held, Duration::ZERO).await;
+        }
+        Disposition::RetryRefused => {
+            let delay = delay(shared, held.history.negatives);
+            put_back(shared, held, delay).await;
+        }
+        Disposition::RetryLost | Disposition::KeepWaiting | Disposition::AwaitApplication => {
+            shared.breaker(|breaker, now| breaker.lost(now));
+            let delay = delay(shared, held.history.attempts);
+            put_back(shared, held, delay).await;
+        }
+        Disposition::DeadLetter(reason) => dead_letter(shared, &held, reason, acknowledgment).await,
+    }
+}
+
+async fn delivered(shared: &Shared, held: &Held, acknowledgment: Option<&Acknowledgment>) {
+    let envelope = &held.delivery.envelope;
+    if !shared.ledger.knows(envelope) {
+        shared.counts.delivered.fetch_add(1, Ordering::Relaxed);
+        let recorded = shared.ledger.record(envelope, acknowledgment, held.history.attempts).await;
+        if let Err(error) = recorded {
+            // The acknowledgment stands; without the note a failed delete may cost a repeat.
+            tracing::error!(%error, "writing the ledger failed");
+        }
+    }
+    until_done(shared, "delete", || shared.queue.delete(&held.delivery.receipt)).await;
+    shared.table(|table| table.finish(held.group()));
+}
+
+async fn dead_letter(shared: &Shared, held: &Held, reason: Reason, acknowledgment: Option<Acknowledgment>) {
+    let facts = &held.delivery.envelope.attributes;
+    let letter = DeadLetter {
+        reason,
+        ack_code: acknowledgment.as_ref().map(|ack| ack.code.as_str().to_owned()),
+        error_code: acknowledgment.as_ref().and_then(|ack| Some(ack.errors.first()?.code.to_string())),
+        attempts: held.history.attempts,
+        text: acknowledgment.map(|ack| ack.raw),
+    };
+    if shared.config.policy.park_events.contains(&facts.event) {
+        park(shared, held).await;
+    }
+    tracing::error!(
+        hl7.control_id = facts.control_id,
+        hl7.trigger_event = facts.event,
+        hl7.ack_code = letter.ack_code,
+        hl7.error_code = letter.error_code,
+        queue.receive_count = held.delivery.receive_count,
+        attempts = letter.attempts,
+        reason = reason.as_str(),
+        "message given up, moved to the dead letters"
+    );
+    Counts::add(&shared.counts.dead);
+    until_done(shared, "dead_letter", || shared.queue.dead_letter(&held.delivery, letter.clone())).await;
+    shared.table(|table| table.finish(held.group()));
+}
+
+/// Withholds the rest of the group: later messages build on this one.
+async fn park(shared: &Shared, held: &Held) {
+    let Some(operator) = shared.queue.dead_letters() else {
+        tracing::warn!("this queue cannot park groups, later messages of the group go on");
+        return;
+    };
+    until_done(shared, "park", || operator.park(held.group())).await;
+    let followers = shared.table(|table| table.forget_waiting(held.group()));
+    shared.release(&followers).await;
+}
+
+async fn put_back(shared: &Shared, held: Held, delay: Duration) {
+    let control_id = held.delivery.envelope.attributes.control_id.clone();
+    if !shared.table(|table| table.put_back(held, Instant::now() + delay)) {
+        tracing::warn!(hl7.control_id = control_id, "the lease ended; the message will come again");
+    }
+}
+
+fn delay(shared: &Shared, tries: u32) -> Duration {
+    jittered(shared.config.policy.retry_base, shared.config.policy.retry_cap, tries.saturating_sub(1))
+}
+
+/// Repeats a queue call until it is done, the lease is gone, or the sender must stop.
+async fn until_done<F: Future<Output = Result<(), QueueError>>>(
+    shared: &Shared,
+    call: &'static str,
+    work: impl Fn() -> F,
+) {
+    let mut tries = 0;
+    loop {
+        match work().await {
+            Ok(()) => return,
+            Err(QueueError::Stale) => {
+                tracing::warn!(call, "the lease had ended; the message will come again");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(call, %error, tries, "the queue call failed");
+                tries += 1;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(jittered(REPEAT.0, REPEAT.1, tries)) => {}
+            () = shared.cut_off() => return,
+        }
+    }
+}

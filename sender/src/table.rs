@@ -1,0 +1,263 @@
+//! The messages on lease, by group: heads in turn, followers behind them. Pure: the caller brings the time.
+//!
+//! A group has at most one message on the wire. Its line is `Active` then, and the message itself is with the
+//! connection; the table keeps the lease, so that the heartbeat covers it.
+
+use std::collections::{HashMap, VecDeque};
+
+use queue::{Delivery, GroupId, Receipt};
+use tokio::time::Instant;
+
+use crate::disposition::History;
+
+/// A message on lease and what happened to it so far.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) delivery: Delivery,
+    pub(crate) history: History,
+    /// How many messages the endpoint had accepted when this one came or was last lost.
+    pub(crate) accepted_before: u64,
+}
+
+impl Held {
+    pub(crate) fn group(&self) -> &GroupId {
+        &self.delivery.envelope.group
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    lines: HashMap<GroupId, Line>,
+    turn: u64,
+}
+
+#[derive(Debug)]
+struct Line {
+    state: State,
+    waiting: VecDeque<(Held, Lease)>,
+    active: Option<(Lease, usize)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ready { turn: u64 },
+    Delayed { until: Instant },
+    Active,
+}
+
+#[derive(Debug, Clone)]
+struct Lease {
+    receipt: Receipt,
+    sequence: String,
+    since: Instant,
+    until: Instant,
+    lost: bool,
+}
+
+impl Table {
+    /// Takes deliveries in, whose leases hold until `until`. A group that is delivered again had lost its leases:
+    /// what the table still had of it is forgotten, but for its history.
+    pub(crate) fn add(&mut self, deliveries: Vec<Delivery>, accepted: u64, now: Instant, until: Instant) {
+        let mut fresh: HashMap<GroupId, Vec<String>> = HashMap::new();
+        for delivery in deliveries {
+            let group = delivery.envelope.group.clone();
+            let lease = Lease {
+                receipt: delivery.receipt.clone(),
+                sequence: delivery.sequence.clone(),
+                since: now,
+                until,
+                lost: false,
+            };
+            self.turn += 1;
+            let turn = self.turn;
+            let line = self.lines.entry(group.clone()).or_insert_with(|| Line {
+                state: State::Ready { turn },
+                waiting: VecDeque::new(),
+                active: None,
+            });
+            let known = fresh.entry(group).or_default();
+            let mut history = History::default();
+            if known.is_empty() {
+                for (held, lease) in line.waiting.drain(..) {
+                    if lease.sequence == delivery.sequence {
+                        history = held.history;
+                    }
+                }
+                if let Some((lease, _)) = &mut line.active {
+                    lease.lost = true;
+                }
+            }
+            known.push(delivery.sequence.clone());
+            line.waiting.push_back((Held { delivery, history, accepted_before: accepted }, lease));
+        }
+    }
+
+    /// The next message to send, of the group that waits longest.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Held> {
+        let due = |line: &Line| match line.state {
+            State::Ready { turn } => Some(turn),
+            State::Delayed { until } if until <= now => Some(0),
+            State::Delayed { .. } | State::Active => None,
+        };
+        let (_, line) = self
+            .lines
+            .values_mut()
+            .filter_map(|line| Some((due(line)?, line)))
+            .min_by_key(|(turn, _)| *turn)?;
+        let (held, lease) = line.waiting.pop_front()?;
+        line.active = Some((lease, held.delivery.envelope.body.len()));
+        line.state = State::Active;
+        Some(held)
+    }
+
+    /// When [`take`](Self::take) will have something; `None` when something must happen first.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let due = |line: &Line| match line.state {
+            State::Delayed { until } => Some(until),
+            State::Ready { .. } | State::Active => None,
+        };
+        self.lines.values().filter_map(due).min()
+    }
+
+    /// Whether [`take`](Self::take) has something.
+    pub(crate) fn has_due(&self, now: Instant) -> bool {
+        self.lines.values().any(|line| match line.state {
+            State::Ready { .. } => !line.waiting.is_empty(),
+            State::Delayed { until } => until <= now,
+            State::Active => false,
+        })
+    }
+
+    /// Puts a message back at the head of its line, not to be taken before `until`. False when its lease was
+    /// lost meanwhile: it will come again from the queue.
+    pub(crate) fn put_back(&mut self, held: Held, until: Instant) -> bool {
+        let group = held.group().clone();
+        let Some(line) = self.lines.get_mut(&group) else { return false };
+        let kept = match line.active.take() {
+            Some((lease, _)) if !lease.lost => {
+                line.waiting.push_front((held, lease));
+                line.state = State::Delayed { until };
+                true
+            }
+            _ => false,
+        };
+        if !kept {
+            self.next_in_line(&group);
+        }
+        kept
+    }
+
+    /// The active message of `group` is settled; its followers are next.
+    pub(crate) fn finish(&mut self, group: &GroupId) {
+        if let Some(line) = self.lines.get_mut(group) {
+            line.active = None;
+        }
+        self.next_in_line(group);
+    }
+
+    /// Forgets the waiting messages of `group` and gives their receipts, last first.
+    pub(crate) fn forget_waiting(&mut self, group: &GroupId) -> Vec<Receipt> {
+        let Some(line) = self.lines.get_mut(group) else { return Vec::new() };
+        let receipts = line.waiting.drain(..).rev().map(|(_, lease)| lease.receipt).collect();
+        if line.active.is_none() {
+            self.lines.remove(group);
+        }
+        receipts
+    }
+
+    /// Forgets everything that is not on the wire and gives the receipts, of each group the last first.
+    pub(crate) fn forget_all_waiting(&mut self) -> Vec<Receipt> {
+        let groups: Vec<_> = self.lines.keys().cloned().collect();
+        groups.iter().flat_map(|group| self.forget_waiting(group)).collect()
+    }
+
+    /// Forgets followers whose head is held since before `since`, and waiting messages leased before `oldest`.
+    pub(crate) fn forget_stuck(&mut self, since: Instant, oldest: Instant) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        self.lines.retain(|_, line| {
+            let head_since = line.active.as_ref().map(|(lease, _)| lease.since);
+            let head_since = head_since.or_else(|| line.waiting.front().map(|(_, lease)| lease.since));
+            let heads = usize::from(line.active.is_none());
+            let keep = match head_since {
+                Some(at) if at <= oldest => 0,
+                Some(at) if at <= since => heads,
+                _ => line.waiting.len(),
+            };
+            receipts.extend(
+                line.waiting.drain(keep.min(line.waiting.len())..).rev().map(|(_, lease)| lease.receipt),
+            );
+            line.active.is_some() || !line.waiting.is_empty()
+        });
+        receipts
+    }
+
+    /// Every lease, those on the wire included.
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
+        let leases = |line: &'_ Line| {
+            let active = line.active.iter().map(|(lease, _)| lease.receipt.clone());
+            active.chain(line.waiting.iter().map(|(_, lease)| lease.receipt.clone())).collect::<Vec<_>>()
+        };
+        self.lines.values().flat_map(leases).collect()
+    }
+
+    /// Notes that a lease now holds until `until`.
+    pub(crate) fn extended(&mut self, receipt: &Receipt, until: Instant) {
+        for line in self.lines.values_mut() {
+            let active = line.active.iter_mut().map(|(lease, _)| lease);
+            let waiting = line.waiting.iter_mut().map(|(_, lease)| lease);
+            for lease in active.chain(waiting).filter(|lease| lease.receipt == *receipt) {
+                lease.until = until;
+            }
+        }
+    }
+
+    /// Notes that a lease is gone: nothing of its group is sent any more. Gives the followers to release.
+    pub(crate) fn lost(&mut self, receipt: &Receipt) -> Vec<Receipt> {
+        let Some((group, line)) = self.lines.iter_mut().find(|(_, line)| {
+            line.active.iter().any(|(lease, _)| lease.receipt == *receipt)
+                || line.waiting.iter().any(|(_, lease)| lease.receipt == *receipt)
+        }) else {
+            return Vec::new();
+        };
+        if let Some((lease, _)) = &mut line.active {
+            lease.lost = true;
+        }
+        let group = group.clone();
+        let mut receipts = self.forget_waiting(&group);
+        receipts.retain(|other| other != receipt);
+        receipts
+    }
+
+    /// Until when the message of `group` on the wire is ours; `None` when the lease was lost.
+    pub(crate) fn active_until(&self, group: &GroupId) -> Option<Instant> {
+        let (lease, _) = self.lines.get(group)?.active.as_ref()?;
+        (!lease.lost).then_some(lease.until)
+    }
+
+    /// Messages on lease and their bytes.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        let add = |(count, bytes): (usize, usize), line: &Line| {
+            let waiting: usize = line.waiting.iter().map(|(held, _)| held.delivery.envelope.body.len()).sum();
+            let active = line.active.as_ref().map_or(0, |(_, bytes)| *bytes);
+            (count + line.waiting.len() + usize::from(line.active.is_some()), bytes + waiting + active)
+        };
+        self.lines.values().fold((0, 0), add)
+    }
+
+    /// Groups with a message on the wire.
+    pub(crate) fn active(&self) -> usize {
+        self.lines.values().filter(|line| line.active.is_some()).count()
+    }
+
+    fn next_in_line(&mut self, group: &GroupId) {
+        self.turn += 1;
+        match self.lines.get_mut(group) {
+            Some(line) if !line.waiting.is_empty() => line.state = State::Ready { turn: self.turn },
+            Some(_) => drop(self.lines.remove(group)),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use std::time::Duration;
+
+use queue::{Attributes, DeduplicationId, Envelope};
+
+use super::*;
+
+fn delivery(group: &str, sequence: u32, receipt: &str) -> Delivery {
+    Delivery {
+        envelope: Envelope {
+            body: "MSH".into(),
+            group: GroupId::new(group).unwrap(),
+            deduplication_id: DeduplicationId::new(sequence.to_string()).unwrap(),
+            attributes: Attributes::default(),
+        },
+        receipt: Receipt::new(receipt),
+        receive_count: 1,
+        sequence: sequence.to_string(),
+    }
+}
+
+fn filled(messages: &[(&str, u32)]) -> (Table, Instant) {
+    let (mut table, now) = (Table::default(), Instant::now());
+    for (group, sequence) in messages {
+        let receipt = format!("r{sequence}");
+        table.add(vec![delivery(group, *sequence, &receipt)], 0, now, now + Duration::from_secs(60));
+    }
+    (table, now)
+}
+
+fn sequence(held: Option<Held>) -> Option<String> {
+    held.map(|held| held.delivery.sequence)
+}
+
+#[test]
+fn one_of_a_group_at_a_time_in_order() {
+    let (mut table, now) = (Table::default(), Instant::now());
+    let batch = vec![delivery("a", 1, "r1"), delivery("a", 2, "r2"), delivery("b", 3, "r3")];
+    table.add(batch, 0, now, now);
+    let first = table.take(now).unwrap();
+    assert_eq!(first.delivery.sequence, "1");
+    assert_eq!(sequence(table.take(now)).as_deref(), Some("3"));
+    assert!(table.take(now).is_none());
+    table.finish(first.group());
+    assert_eq!(sequence(table.take(now)).as_deref(), Some("2"));
+    assert_eq!((table.active(), table.held().0), (2, 2));
+}
+
+#[test]
+fn a_delayed_head_holds_its_followers_back() {
+    let (mut table, now) = (Table::default(), Instant::now());
+    table.add(vec![delivery("a", 1, "r1"), delivery("a", 2, "r2")], 0, now, now);
+    let head = table.take(now).unwrap();
+    let later = now + Duration::from_secs(5);
+    assert!(table.put_back(head, later));
+    assert!(table.take(now).is_none() && !table.has_due(now));
+    assert_eq!(table.next_due(), Some(later));
+    assert_eq!(sequence(table.take(later)).as_deref(), Some("1"));
+}
+
+#[test]
+fn groups_take_turns() {
+    let (mut table, now) = filled(&[("a", 1), ("b", 2)]);
+    let first = table.take(now).unwrap();
+    table.finish(first.group());
+    table.add(vec![delivery("a", 3, "r3")], 0, now, now);
+    assert_eq!(sequence(table.take(now)).as_deref(), Some("2"));
+}
+
+#[test]
+fn a_lost_lease_stops_the_group() {
+    let (mut table, now) = (Table::default(), Instant::now());
+    table.add(vec![delivery("a", 1, "r1"), delivery("a", 2, "r2")], 0, now, now + Duration::from_secs(1));
+    let head = table.take(now).unwrap();
+    assert_eq!(table.lost(&Receipt::new("r1")), [Receipt::new("r2")]);
+    assert_eq!(table.active_until(head.group()), None);
+    assert!(!table.put_back(head, now));
+    assert_eq!(table.held(), (0, 0));
+}
+
+#[test]
+fn a_redelivery_takes_the_place_of_what_was_lost_unnoticed() {
+    let (mut table, now) = filled(&[("a", 1)]);
+    let mut head = table.take(now).unwrap();
+    head.history.negatives = 2;
+    table.put_back(head, now);
+    table.add(vec![delivery("a", 1, "new")], 0, now, now);
+    assert_eq!(table.receipts(), [Receipt::new("new")]);
+    assert_eq!(table.take(now).unwrap().history.negatives, 2);
+    // And while the old one is still on the wire, the new one waits.
+    table.add(vec![delivery("a", 1, "newer")], 0, now, now);
+    assert!(table.take(now).is_none());
+    assert_eq!(table.active_until(&GroupId::new("a").unwrap()), None);
+}
+
+#[test]
+fn releases_last_first() {
+    let (mut table, now) = (Table::default(), Instant::now());
+    let batch = vec![delivery("a", 1, "r1"), delivery("a", 2, "r2"), delivery("a", 3, "r3")];
+    table.add(batch, 0, now, now);
+    let (stuck, oldest) = (now, now.checked_sub(Duration::from_secs(1)).unwrap());
+    assert_eq!(table.forget_stuck(stuck, oldest), [Receipt::new("r3"), Receipt::new("r2")]);
+    assert_eq!(table.forget_all_waiting(), [Receipt::new("r1")]);
+    assert!(table.receipts().is_empty());
+}
