@@ -177,7 +177,7 @@ impl Handler for Receiver {
         let reply = self.answer(header.as_ref(), &outcome, Timestamp::now());
         let event = header.as_ref().map_or("", |header| header.message_type.trigger_event.as_str());
         let event = if is_event(event) { event } else { "" };
-        let duration_ms = started.elapsed().as_millis();
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &outcome {
             Outcome::Stored | Outcome::Duplicate | Outcome::Acknowledgment => {
                 let outcome = format!("{outcome:?}");
