@@ -82,6 +82,7 @@ async fn serve(shared: &Shared, mut open: Open) -> bool {
             biased;
             () = shared.shutdown.cancelled() => Next::Shutdown,
             gone = open.connection.idle() => Next::Gone(gone),
+            () = shared.opened() => Next::Recycle("paused"),
             () = changed(&mut new_files) => Next::Recycle("new TLS files"),
             () = tokio::time::sleep_until(recycle_at) => Next::Recycle("idle or old"),
             held = message(shared, ready_at) => Next::Message(Box::new(held)),

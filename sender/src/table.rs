@@ -40,8 +40,14 @@ struct Line {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Ready { turn: u64 },
-    Delayed { until: Instant },
+    Ready {
+        turn: u64,
+    },
+    /// `turn` as for `Ready`: whoever is tried again queues up behind the others.
+    Delayed {
+        until: Instant,
+        turn: u64,
+    },
     Active,
 }
 
@@ -92,11 +98,11 @@ impl Table {
         }
     }
 
-    /// The next message to send, of the group that waits longest.
+    /// The next message to send, of the group whose turn it is longest.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Held> {
         let due = |line: &Line| match line.state {
             State::Ready { turn } => Some(turn),
-            State::Delayed { until } if until <= now => Some(0),
+            State::Delayed { until, turn } if until <= now => Some(turn),
             State::Delayed { .. } | State::Active => None,
         };
         let (_, line) = self
@@ -113,7 +119,7 @@ impl Table {
     /// When [`take`](Self::take) will have something; `None` when something must happen first.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let due = |line: &Line| match line.state {
-            State::Delayed { until } => Some(until),
+            State::Delayed { until, .. } => Some(until),
             State::Ready { .. } | State::Active => None,
         };
         self.lines.values().filter_map(due).min()
@@ -123,7 +129,7 @@ impl Table {
     pub(crate) fn has_due(&self, now: Instant) -> bool {
         self.lines.values().any(|line| match line.state {
             State::Ready { .. } => !line.waiting.is_empty(),
-            State::Delayed { until } => until <= now,
+            State::Delayed { until, .. } => until <= now,
             State::Active => false,
         })
     }
@@ -132,11 +138,12 @@ impl Table {
     /// lost meanwhile: it will come again from the queue.
     pub(crate) fn put_back(&mut self, held: Held, until: Instant) -> bool {
         let group = held.group().clone();
+        self.turn += 1;
         let Some(line) = self.lines.get_mut(&group) else { return false };
         let kept = match line.active.take() {
             Some((lease, _)) if !lease.lost => {
                 line.waiting.push_front((held, lease));
-                line.state = State::Delayed { until };
+                line.state = State::Delayed { until, turn: self.turn };
                 true
             }
             _ => false,

@@ -67,6 +67,15 @@ fn groups_take_turns() {
 }
 
 #[test]
+fn a_repeat_queues_up_behind_the_others() {
+    let (mut table, now) = filled(&[("a", 1), ("b", 2)]);
+    let first = table.take(now).unwrap();
+    assert!(table.put_back(first, now));
+    assert_eq!(sequence(table.take(now)).as_deref(), Some("2"));
+    assert_eq!(sequence(table.take(now)).as_deref(), Some("1"));
+}
+
+#[test]
 fn a_lost_lease_stops_the_group() {
     let (mut table, now) = (Table::default(), Instant::now());
     table.add(vec![delivery("a", 1, "r1"), delivery("a", 2, "r2")], 0, now, now + Duration::from_secs(1));
