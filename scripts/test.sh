@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Every test of the repository, those that need SQS, S3, Python or Node included. Installs into .venv and
+# node_modules only; the emulator listens on loopback and ends with this script.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "Python packages"
+if ! cmp -s scripts/requirements.txt .venv/requirements.txt; then
+    rm -rf .venv
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements.txt
+    cp scripts/requirements.txt .venv/requirements.txt
+fi
+
+step "SQS and S3 emulator"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+log=$(mktemp)
+BIND_HOST=127.0.0.1 GATEWAY_PORT=$port .venv/bin/ministack >"$log" 2>&1 &
+emulator=$!
+trap 'kill "$emulator" 2>/dev/null || true; rm -f "$log"' EXIT
+python3 - "$port" <<'PYTHON' || { cat "$log" >&2; exit 1; }
+import sys, time, urllib.request
+deadline = time.monotonic() + 30
+while True:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/_ministack/health", timeout=2)
+        break
+    except OSError as error:
+        if time.monotonic() > deadline:
+            sys.exit(f"the emulator did not start: {error}")
+        time.sleep(0.1)
+PYTHON
+export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_REGION=us-east-1
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+
+step "Rust, ignored tests included"
+cargo test --workspace --all-features --locked -- --include-ignored
+
+export ADT_BRIDGE_BIN=${CARGO_TARGET_DIR:-target}/debug/adt-bridge
+
+step "Other people's HL7 software: python-hl7, hl7apy"
+interop/python/run.sh
+
+step "FHIR Works on AWS, its own router"
+interop/fhir-works/run.sh
+
+step "all tests passed"
