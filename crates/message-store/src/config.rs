@@ -24,12 +24,24 @@ pub enum Config {
     Memory,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self::Directory(DirectoryConfig::default())
+    }
+}
+
 /// Settings of `kind = "directory"`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct DirectoryConfig {
     /// The folder; made with mode 0700 when it is missing.
     pub path: PathBuf,
+}
+
+impl Default for DirectoryConfig {
+    fn default() -> Self {
+        Self { path: PathBuf::from(".adt-bridge/store") }
+    }
 }
 
 /// Settings of `kind = "s3"`. Credentials and Region come from the usual AWS sources.
@@ -78,4 +90,33 @@ fn attempt_seconds() -> u64 {
 
 fn operation_seconds() -> u64 {
     8
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_backend_without_its_settings_is_refused() {
+        let config = S3Config {
+            bucket: String::new(),
+            prefix: String::new(),
+            endpoint_url: None,
+            force_path_style: None,
+            kms_key_id: None,
+            attempt_timeout_seconds: attempt_seconds(),
+            operation_timeout_seconds: operation_seconds(),
+        };
+        let error = Config::S3(config).connect().await.unwrap_err();
+        assert!(error.to_string().contains("store.bucket"), "{error}");
+        assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn a_directory_is_the_default() {
+        let Config::Directory(config) = Config::default() else { panic!("not a directory") };
+        assert_eq!(config.path, Path::new(".adt-bridge/store"));
+    }
 }
