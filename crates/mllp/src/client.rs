@@ -2,11 +2,14 @@
 //!
 //! One frame at a time: MLLP release 1 has no other way to tell which reply belongs to which frame.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
+use rustls::ProtocolVersion;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, lookup_host};
@@ -116,7 +119,7 @@ impl Connector {
         let peer = socket.peer_addr().map_err(MllpError::Connect)?;
         tune(&socket, Some(self.timeouts.acknowledgment)).map_err(MllpError::Connect)?;
         let counted = Counted::new(socket);
-        let (stream, was_asked) = match &self.tls {
+        let (stream, may_refuse) = match &self.tls {
             None => (Stream::Plain(counted), false),
             Some(tls) => timeout(self.timeouts.handshake, handshake(tls, counted))
                 .await
@@ -126,7 +129,7 @@ impl Connector {
         let (max_frame_bytes, trailer) = self.codec;
         let reader = FrameReader::new(MllpCodec::new(max_frame_bytes, trailer));
         let mut connection = Connection { stream, reader, peer, certificate, timeouts: self.timeouts };
-        if was_asked {
+        if may_refuse {
             connection.await_refusal().await?;
         }
         Ok(connection)
@@ -260,23 +263,35 @@ impl Connection {
 
     /// Asks the socket, without waiting, whether the peer has gone or talks out of turn.
     async fn check_idle(&mut self) -> Result<(), MllpError> {
-        let mut byte = [std::mem::MaybeUninit::uninit()];
-        let nothing = match SockRef::from(self.stream.counted().socket()).peek(&mut byte) {
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-            Ok(_) => false,
-        };
-        if self.has_stray() {
-            return Err(MllpError::Stale);
+        loop {
+            if self.has_stray() {
+                return Err(MllpError::Stale);
+            }
+            let mut byte = [std::mem::MaybeUninit::uninit()];
+            match SockRef::from(self.stream.counted().socket()).peek(&mut byte) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Ok(_) | Err(_) => {}
+            }
+            // There is something: the end, bytes, or a session ticket, which is nothing to us.
+            match timeout(SHORT_WAIT, self.hear()).await {
+                Ok(Ok(Some(0))) => return Err(MllpError::Stale),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(MllpError::from_io(error, |_| MllpError::Stale)),
+                Err(_) => return Ok(()),
+            }
         }
-        if nothing {
-            return Ok(());
-        }
-        // There is something. Under TLS it may be a session ticket, which is nothing to us.
-        match timeout(SHORT_WAIT, self.idle()).await {
-            Ok(Idle::Closed(Some(error @ MllpError::Tls { .. }))) => Err(error),
-            Ok(Idle::Closed(_) | Idle::Unsolicited) => Err(MllpError::Stale),
-            Err(_) => Ok(()),
-        }
+    }
+
+    /// One look at the stream: how many bytes came for the reader (0 at the end), or `None` when only TLS itself
+    /// had something to say.
+    async fn hear(&mut self) -> io::Result<Option<usize>> {
+        let read_before = self.stream.counted().read;
+        poll_fn(|context| match self.reader.poll_fill(context, &mut self.stream) {
+            Poll::Ready(read) => Poll::Ready(read.map(Some)),
+            Poll::Pending if self.stream.counted().read > read_before => Poll::Ready(Ok(None)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     /// Whether more has arrived than padding.
@@ -286,14 +301,15 @@ impl Connection {
         more || self.reader.is_inside() || self.counts().junk_bytes > junk_bytes
     }
 
-    /// With TLS 1.3 a client hears after its handshake, if at all, that its certificate is refused.
+    /// With TLS 1.3 a client hears after its handshake, if at all, that its certificate is refused. A server that
+    /// accepts it sends session tickets (most do): the first bytes that are neither an alert nor data end the wait.
     async fn await_refusal(&mut self) -> Result<(), MllpError> {
-        match timeout(SHORT_WAIT, self.idle()).await {
-            Ok(Idle::Closed(Some(error))) => Err(error),
-            Ok(Idle::Closed(None)) => {
-                Err(self.tls_error(TlsCause::Aborted, io::ErrorKind::UnexpectedEof.into()))
-            }
-            Ok(Idle::Unsolicited) | Err(_) => Ok(()),
+        match timeout(SHORT_WAIT, self.hear()).await {
+            Ok(Ok(None)) | Err(_) => Ok(()),
+            Ok(Ok(Some(0))) => Err(self.tls_error(TlsCause::Aborted, io::ErrorKind::UnexpectedEof.into())),
+            Ok(Ok(Some(_))) if self.has_stray() => Err(MllpError::Stale),
+            Ok(Ok(Some(_))) => Ok(()),
+            Ok(Err(error)) => Err(MllpError::from_io(error, MllpError::Connect)),
         }
     }
 
@@ -310,14 +326,15 @@ impl Connection {
     }
 }
 
-/// The finished handshake, and whether the server asked for a certificate.
+/// The finished handshake, and whether the server may still refuse our certificate.
 async fn handshake(tls: &ClientTls, counted: Counted) -> Result<(Stream, bool), MllpError> {
     let files = tls.files().current();
     let connector = TlsConnector::from(std::sync::Arc::clone(&files.config));
     with_record(async {
         match connector.connect(tls.name(), counted).await {
             Ok(stream) => {
-                let asked = files.asked.load(Ordering::Relaxed);
+                let is_tls_1_3 = stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+                let asked = is_tls_1_3 && files.asked.load(Ordering::Relaxed);
                 Ok((Stream::Tls(Box::new(TlsStream::Client(stream))), asked))
             }
             Err(source) => {

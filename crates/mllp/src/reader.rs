@@ -1,9 +1,11 @@
 //! Frames out of a stream: the decoder and its buffer.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio_util::codec::Decoder as _;
 
 use crate::codec::{CodecError, Frame, MllpCodec};
@@ -32,6 +34,19 @@ impl FrameReader {
             self.buffer.reserve(READ_BYTES);
         }
         stream.read_buf(&mut self.buffer).await
+    }
+
+    /// As [`Self::fill`], for a caller that has to look at the stream when there is nothing.
+    pub(crate) fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> Poll<io::Result<usize>> {
+        let mut chunk = [0; READ_BYTES / 8];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        ready!(Pin::new(stream).poll_read(context, &mut chunk))?;
+        self.buffer.extend_from_slice(chunk.filled());
+        Poll::Ready(Ok(chunk.filled().len()))
     }
 
     /// After the end of the stream: what is left, once.
