@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
-use crate::{EmbeddedQueue, MemoryQueue, Queue, QueueError};
+use crate::{EmbeddedQueue, MemoryQueue, Queue, QueueError, SqsQueue};
 
 /// Which queue, by `kind = "embedded" | "sqs" | "memory"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -34,7 +34,7 @@ impl Config {
         match self {
             Self::Memory(config) => Ok(Arc::new(MemoryQueue::new(config.clone()))),
             Self::Embedded(config) => Ok(Arc::new(EmbeddedQueue::open(config).await?)),
-            Self::Sqs(_) => Err(QueueError::Unsupported),
+            Self::Sqs(config) => Ok(Arc::new(SqsQueue::connect(config).await?)),
         }
     }
 }

@@ -95,7 +95,7 @@ pub async fn a_value_that_comes_back_is_a_message(queue: Arc<dyn Queue>) {
     }
     let mut bodies = Vec::new();
     for _ in 0..3 {
-        let delivery = one(&queue).await;
+        let delivery = first(&queue).await;
         queue.delete(&delivery.receipt).await.unwrap();
         bodies.push(delivery.envelope.body);
     }
@@ -109,7 +109,7 @@ pub async fn keeps_the_order_of_a_group(queue: Arc<dyn Queue>) {
     }
     let mut last = (0, String::new());
     for number in 0..12 {
-        let delivery = one(&queue).await;
+        let delivery = first(&queue).await;
         assert_eq!(delivery.envelope.attributes.control_id, format!("m{number}"));
         let sequence = (delivery.sequence.len(), delivery.sequence.clone());
         assert!(sequence > last, "sequences rise");
@@ -135,13 +135,13 @@ pub async fn withholds_a_group_on_lease(queue: Arc<dyn Queue>) {
 pub async fn hands_out_again_after_the_lease(queue: Arc<dyn Queue>) {
     queue.send(envelope("a", "m1")).await.unwrap();
     queue.send(envelope("a", "m2")).await.unwrap();
-    let first = one_of_many(&queue).await;
+    let leased = first(&queue).await;
     let shortened =
-        queue.change_visibility(std::slice::from_ref(&first.receipt), Duration::from_secs(1)).await;
+        queue.change_visibility(std::slice::from_ref(&leased.receipt), Duration::from_secs(1)).await;
     assert_eq!(shortened, [Ok(())]);
     let began = Instant::now();
-    let again = one(&queue).await;
-    assert_eq!(again.envelope, first.envelope);
+    let again = first(&queue).await;
+    assert_eq!(again.envelope, leased.envelope);
     assert_eq!(again.receive_count, 2);
     assert!(began.elapsed() > Duration::from_millis(500), "not before the lease ended");
 }
@@ -150,10 +150,10 @@ pub async fn hands_out_again_after_the_lease(queue: Arc<dyn Queue>) {
 pub async fn hands_out_again_after_a_release(queue: Arc<dyn Queue>) {
     queue.send(envelope("a", "m1")).await.unwrap();
     queue.send(envelope("a", "m2")).await.unwrap();
-    let first = one_of_many(&queue).await;
-    assert_eq!(release(&queue, &first).await, [Ok(())]);
-    let again = one_of_many(&queue).await;
-    assert_eq!((again.envelope, again.receive_count), (first.envelope, 2));
+    let leased = first(&queue).await;
+    assert_eq!(release(&queue, &leased).await, [Ok(())]);
+    let again = first(&queue).await;
+    assert_eq!((again.envelope, again.receive_count), (leased.envelope, 2));
 }
 
 /// A lease that is extended holds.
@@ -193,7 +193,7 @@ pub async fn wakes_a_waiting_receive(queue: Arc<dyn Queue>) {
 pub async fn wakes_when_a_group_is_freed(queue: Arc<dyn Queue>) {
     queue.send(envelope("a", "m1")).await.unwrap();
     queue.send(envelope("a", "m2")).await.unwrap();
-    let head = one_of_many(&queue).await;
+    let head = first(&queue).await;
     let (received, deleted) = tokio::join!(queue.receive(TEN, SOON), queue.delete(&head.receipt));
     deleted.unwrap();
     assert_eq!(received.unwrap()[0].envelope.attributes.control_id, "m2");
@@ -203,7 +203,7 @@ pub async fn wakes_when_a_group_is_freed(queue: Arc<dyn Queue>) {
 pub async fn dead_letters_leave_the_queue(queue: Arc<dyn Queue>) {
     queue.send(envelope("a", "m1")).await.unwrap();
     queue.send(envelope("a", "m2")).await.unwrap();
-    let head = one_of_many(&queue).await;
+    let head = first(&queue).await;
     let letter = DeadLetter {
         reason: Reason::NegativeAcknowledgment,
         ack_code: Some("AE".into()),
@@ -324,7 +324,7 @@ async fn one(queue: &Arc<dyn Queue>) -> Delivery {
 }
 
 /// One message although several of the group may come.
-async fn one_of_many(queue: &Arc<dyn Queue>) -> Delivery {
+async fn first(queue: &Arc<dyn Queue>) -> Delivery {
     queue.receive(NonZeroUsize::MIN, SOON).await.unwrap().remove(0)
 }
 

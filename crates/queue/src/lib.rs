@@ -38,6 +38,7 @@ mod envelope;
 mod error;
 mod memory;
 mod scheduler;
+mod sqs;
 
 pub use config::{Config, EmbeddedConfig, MemoryConfig, SqsConfig};
 pub use dead_letter::{DeadLetter, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Reason, Stale};
@@ -46,6 +47,7 @@ pub use embedded::EmbeddedQueue;
 pub use envelope::{Attributes, DeduplicationId, Envelope, GroupId};
 pub use error::QueueError;
 pub use memory::MemoryQueue;
+pub use sqs::SqsQueue;
 
 /// The most one message may hold in any backend: 1 MiB, the limit of SQS.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;

@@ -1,5 +1,6 @@
 //! The sender against endpoints that behave and misbehave, over real sockets.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a test stops its own tasks")]
 
 mod acknowledgments;
 mod endpoint;

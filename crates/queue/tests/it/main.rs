@@ -4,3 +4,4 @@
 mod embedded;
 mod memory;
 mod model;
+mod sqs;

@@ -1,0 +1,500 @@
+//! The queue in SQS: a FIFO queue and a second one for dead letters. The only file of this crate that knows the
+//! AWS SDK. Credentials, region and endpoint come from the AWS environment.
+//!
+//! The body is the ER7 text as it is; everything else travels as message attributes, none of which is PHI. The
+//! free text of an acknowledgment has no private place here and is dropped.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    num::NonZeroUsize,
+    process,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use aws_sdk_sqs::{
+    Client,
+    config::{StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
+    operation::receive_message::builders::ReceiveMessageFluentBuilder,
+    types::{
+        ChangeMessageVisibilityBatchRequestEntry, Message, MessageAttributeValue,
+        MessageSystemAttributeName as System, QueueAttributeName,
+    },
+};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    Attributes, DeadLetter, DeduplicationId, Delivery, Envelope, GroupId, MAX_BODY_BYTES, Queue, QueueError,
+    Receipt, Sent, SqsConfig, Statistics,
+};
+
+/// Attributes count against the size of a message; they are never longer than this together.
+const ATTRIBUTE_BYTES: usize = 4 * 1024;
+/// The most messages in one call.
+const MAX_BATCH: usize = 10;
+/// The longest wait of one receive.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+/// What a receive may take beyond its wait; the SDK has been seen to wait for ever.
+const RECEIVE_MARGIN: Duration = Duration::from_secs(10);
+/// The deduplication window of SQS, and how many sends are remembered to recognise a repeat.
+const WINDOW: (Duration, usize) = (Duration::from_secs(300), 100_000);
+/// The longest visibility timeout of SQS.
+const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// A [`Queue`] in SQS.
+pub struct SqsQueue {
+    client: Client,
+    /// The same with other time limits, for long polls.
+    polling: Client,
+    url: String,
+    dead_letter_url: String,
+    visibility: Duration,
+    /// Ids of our own recent sends: SQS answers a repeat with the id of the first and says nothing else.
+    recent: Mutex<HashMap<String, Instant>>,
+    attempts: AtomicU64,
+    receives: TaskTracker,
+}
+
+impl SqsQueue {
+    /// Builds the clients; nothing is sent yet, a service starts without SQS.
+    ///
+    /// # Errors
+    /// [`QueueError::Configuration`] for settings that cannot work.
+    pub async fn connect(config: &SqsConfig) -> Result<Self, QueueError> {
+        let invalid = |reason: &str| Err(QueueError::Configuration { reason: reason.to_owned() });
+        if [&config.url, &config.dead_letter_url].into_iter().any(|url| !url.ends_with(".fifo")) {
+            return invalid("url and dead_letter_url must name FIFO queues (.fifo)");
+        }
+        if config.url == config.dead_letter_url {
+            return invalid("url and dead_letter_url are the same queue");
+        }
+        let visibility = Duration::from_secs(config.visibility_seconds);
+        if visibility.is_zero() || visibility > MAX_VISIBILITY || config.operation_timeout_seconds == 0 {
+            return invalid(
+                "visibility_seconds must be 1 s to 12 h and operation_timeout_seconds at least 1",
+            );
+        }
+        let limit = Duration::from_secs(config.operation_timeout_seconds);
+        let client = client(limit).await;
+        let polling = client
+            .config()
+            .to_builder()
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(limit)
+                    .operation_attempt_timeout(MAX_WAIT + RECEIVE_MARGIN)
+                    .operation_timeout(MAX_WAIT + 2 * RECEIVE_MARGIN)
+                    .build(),
+            )
+            // A long poll is a stalled stream to the SDK, and a retry of the whole poll is the caller's.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .retry_config(RetryConfig::disabled())
+            .build();
+        Ok(Self {
+            client,
+            polling: Client::from_conf(polling),
+            url: config.url.clone(),
+            dead_letter_url: config.dead_letter_url.clone(),
+            visibility,
+            recent: Mutex::default(),
+            attempts: AtomicU64::new(0),
+            receives: TaskTracker::new(),
+        })
+    }
+
+    /// Creates `<name>.fifo` and `<name>-dead.fifo` with the attributes this service relies on: for emulators,
+    /// demonstrations and tests. In an account the infrastructure code creates them.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`] with the code SQS answers.
+    pub async fn create_queues(name: &str) -> Result<SqsConfig, QueueError> {
+        let client = client(Duration::from_secs(10)).await;
+        let create = async |name: String, redrive: Option<String>| {
+            let request = client
+                .create_queue()
+                .queue_name(name)
+                .attributes(QueueAttributeName::FifoQueue, "true")
+                .attributes(QueueAttributeName::DeduplicationScope, "messageGroup")
+                .attributes(QueueAttributeName::FifoThroughputLimit, "perMessageGroupId")
+                .attributes(QueueAttributeName::MessageRetentionPeriod, "1209600");
+            let request = match redrive {
+                Some(policy) => request.attributes(QueueAttributeName::RedrivePolicy, policy),
+                None => request,
+            };
+            let created = request.send().await.map_err(|error| unavailable(&error))?;
+            created.queue_url.ok_or_else(|| QueueError::Unavailable { reason: "no queue URL".into() })
+        };
+        let dead_letter_url = create(format!("{name}-dead.fifo"), None).await?;
+        let attributes = client
+            .get_queue_attributes()
+            .queue_url(&dead_letter_url)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let arn = attributes.attributes().and_then(|map| map.get(&QueueAttributeName::QueueArn)).cloned();
+        // A backstop only: this service counts for itself and moves messages with a reason.
+        let policy = arn.map(|arn| format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":"1000"}}"#));
+        let url = create(format!("{name}.fifo"), policy).await?;
+        Ok(SqsConfig { url, dead_letter_url, visibility_seconds: 60, operation_timeout_seconds: 5 })
+    }
+
+    async fn put(
+        &self,
+        url: &str,
+        envelope: &Envelope,
+        deduplication_id: &str,
+        attributes: HashMap<String, MessageAttributeValue>,
+    ) -> Result<(String, String), QueueError> {
+        let sent = self
+            .client
+            .send_message()
+            .queue_url(url)
+            .message_body(&envelope.body)
+            .message_group_id(envelope.group.as_str())
+            .message_deduplication_id(deduplication_id)
+            .set_message_attributes(Some(attributes))
+            .send()
+            .await;
+        let sent = sent.map_err(|error| match error.code() {
+            Some("InvalidMessageContents") => QueueError::InvalidBody { offset: 0 },
+            Some("InvalidParameterValue" | "InvalidAttributeValue") => {
+                QueueError::InvalidEnvelope { field: "message" }
+            }
+            _ => unavailable(&error),
+        })?;
+        Ok((sent.message_id.unwrap_or_default(), sent.sequence_number.unwrap_or_default()))
+    }
+
+    /// Whether this process sent that id inside the window; remembers it.
+    fn is_repeat(&self, message_id: &str) -> bool {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if recent.len() >= WINDOW.1 {
+            recent.retain(|_, sent| now.duration_since(*sent) < WINDOW.0);
+        }
+        if recent.len() >= WINDOW.1 {
+            recent.clear();
+        }
+        // SQS counts the window from the first send.
+        match recent.get(message_id) {
+            Some(first) if now.duration_since(*first) < WINDOW.0 => true,
+            _ => {
+                recent.insert(message_id.to_owned(), now);
+                false
+            }
+        }
+    }
+
+    /// Unique per receive, so that a repeat inside the SDK gets the same messages instead of hiding them.
+    fn attempt_id(&self) -> String {
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        format!("{}-{nanos}-{}", process::id(), self.attempts.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn count(&self, url: &str, names: &[QueueAttributeName]) -> Result<Vec<u64>, QueueError> {
+        let request =
+            self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
+        let answer = request.send().await.map_err(|error| unavailable(&error))?;
+        let count =
+            |name| answer.attributes().and_then(|map| map.get(name)?.parse().ok()).unwrap_or_default();
+        Ok(names.iter().map(count).collect())
+    }
+}
+
+#[async_trait]
+impl Queue for SqsQueue {
+    async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
+        envelope.validate(self.max_body_bytes())?;
+        let attributes = to_attributes(&envelope.attributes, None);
+        let id = envelope.deduplication_id.as_str();
+        let (message_id, sequence) = self.put(&self.url, &envelope, id, attributes).await?;
+        Ok(if self.is_repeat(&message_id) { Sent::Duplicate { sequence } } else { Sent::New { sequence } })
+    }
+
+    async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let request = self
+            .polling
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(max.get().min(MAX_BATCH)).unwrap_or(1))
+            .wait_time_seconds(seconds(wait.min(MAX_WAIT)))
+            .visibility_timeout(seconds(self.visibility))
+            .receive_request_attempt_id(self.attempt_id())
+            .message_attribute_names("All")
+            .message_system_attribute_names(System::All);
+        let (reply, answer) = oneshot::channel();
+        // A task of its own: if the caller goes away, what arrives is handed back.
+        let (client, url) = (self.client.clone(), self.url.clone());
+        self.receives.spawn(async move {
+            if let Err(Ok(deliveries)) = reply.send(poll(request).await) {
+                let receipts: Vec<_> = deliveries.into_iter().map(|delivery| delivery.receipt).collect();
+                drop(change(&client, &url, &receipts, Duration::ZERO).await);
+            }
+        });
+        answer.await.map_err(|_| QueueError::Unavailable { reason: "the receive was stopped".into() })?
+    }
+
+    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        let request = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt.as_str());
+        request.send().await.map(drop).map_err(|error| leased(&error))
+    }
+
+    async fn change_visibility(
+        &self,
+        receipts: &[Receipt],
+        visible_in: Duration,
+    ) -> Vec<Result<(), QueueError>> {
+        change(&self.client, &self.url, receipts, visible_in).await
+    }
+
+    async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
+        let envelope = &delivery.envelope;
+        // Named after the place in the queue, which a redriven message does not share with its first life.
+        let id = DeduplicationId::digest(&["dead", envelope.group.as_str(), &delivery.sequence]);
+        let attributes = to_attributes(&envelope.attributes, Some(&letter));
+        self.put(&self.dead_letter_url, envelope, id.as_str(), attributes).await?;
+        self.delete(&delivery.receipt).await
+    }
+
+    async fn statistics(&self) -> Result<Statistics, QueueError> {
+        let waiting = QueueAttributeName::ApproximateNumberOfMessages;
+        let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        let live = self.count(&self.url, &[waiting.clone(), hidden.clone()]).await?;
+        let dead = self.count(&self.dead_letter_url, &[waiting, hidden]).await?;
+        let at = |place| live.get(place).copied().unwrap_or_default();
+        Ok(Statistics { ready: at(0), in_flight: at(1), dead: dead.iter().sum(), ..Statistics::default() })
+    }
+
+    async fn ready(&self) -> Result<(), QueueError> {
+        self.count(&self.url, &[QueueAttributeName::ApproximateNumberOfMessages]).await.map(drop)
+    }
+
+    fn visibility(&self) -> Duration {
+        self.visibility
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        MAX_BODY_BYTES - ATTRIBUTE_BYTES
+    }
+
+    /// Waits for receives that were dropped, so that their messages are handed back and not hidden.
+    async fn close(&self) -> Result<(), QueueError> {
+        self.receives.close();
+        self.receives.wait().await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SqsQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqsQueue").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// A client whose calls end within `limit`, retries included.
+async fn client(limit: Duration) -> Client {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(limit / 2)
+        .operation_attempt_timeout(limit)
+        .operation_timeout(limit)
+        .build();
+    Client::new(&aws_config::from_env().http_client(http).timeout_config(timeouts).load().await)
+}
+
+async fn poll(request: ReceiveMessageFluentBuilder) -> Result<Vec<Delivery>, QueueError> {
+    let received = request.send().await.map_err(|error| unavailable(&error))?;
+    received.messages.unwrap_or_default().into_iter().map(delivery).collect()
+}
+
+async fn change(
+    client: &Client,
+    url: &str,
+    receipts: &[Receipt],
+    visible_in: Duration,
+) -> Vec<Result<(), QueueError>> {
+    let mut results = Vec::with_capacity(receipts.len());
+    for batch in receipts.chunks(MAX_BATCH) {
+        let entry = |(place, receipt): (usize, &Receipt)| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(place.to_string())
+                .receipt_handle(receipt.as_str())
+                .visibility_timeout(seconds(visible_in.min(MAX_VISIBILITY)))
+                .build()
+        };
+        let entries: Result<Vec<_>, _> = batch.iter().enumerate().map(entry).collect();
+        let request = client.change_message_visibility_batch().queue_url(url).set_entries(entries.ok());
+        match request.send().await {
+            Ok(answer) => results.extend((0..batch.len()).map(|place| {
+                match answer.failed().iter().find(|failed| failed.id() == place.to_string()) {
+                    None => Ok(()),
+                    Some(failed) if is_stale(failed.code()) => Err(QueueError::Stale),
+                    Some(failed) => Err(QueueError::Unavailable { reason: failed.code().to_owned() }),
+                }
+            })),
+            Err(error) => results.extend(batch.iter().map(|_| Err(unavailable(&error)))),
+        }
+    }
+    results
+}
+
+/// A message as it comes; one that other software sent may lack our attributes.
+fn delivery(message: Message) -> Result<Delivery, QueueError> {
+    let missing =
+        |what: &str| QueueError::Unavailable { reason: format!("SQS sent a message without {what}") };
+    let body = message.body.ok_or_else(|| missing("body"))?;
+    let receipt = message.receipt_handle.ok_or_else(|| missing("receipt handle"))?;
+    let system = message.attributes.unwrap_or_default();
+    let system = |name| system.get(&name).map(String::as_str).unwrap_or_default();
+    let group = system(System::MessageGroupId);
+    let id = system(System::MessageDeduplicationId);
+    let own = message.message_attributes.unwrap_or_default();
+    let own = |name: &str| own.get(name).and_then(|value| value.string_value.clone());
+    let attributes = Attributes {
+        control_id: own(CONTROL_ID).unwrap_or_else(|| header_field(&body, 9)),
+        event: own(EVENT).unwrap_or_default(),
+        version: own(VERSION).and_then(|version| version.parse().ok()),
+        enqueued_at: own(ENQUEUED_AT).unwrap_or_default(),
+        traceparent: own(TRACEPARENT),
+    };
+    Ok(Delivery {
+        // Ids of other software may hold characters ours do not; hashed they still tell groups apart.
+        envelope: Envelope {
+            body,
+            group: GroupId::new(group).unwrap_or_else(|_| GroupId::digest(&[group])),
+            deduplication_id: DeduplicationId::new(id).unwrap_or_else(|_| DeduplicationId::digest(&[id])),
+            attributes,
+        },
+        receipt: Receipt::new(receipt),
+        receive_count: system(System::ApproximateReceiveCount).parse().unwrap_or(1),
+        sequence: system(System::SequenceNumber).to_owned(),
+    })
+}
+
+/// A field of the first segment by its distance from MSH, such as 9 for MSH-10.
+fn header_field(body: &str, place: usize) -> String {
+    let header = body.split('\r').next().unwrap_or_default();
+    let separator = header.chars().nth(3).unwrap_or('|');
+    header.split(separator).nth(place).unwrap_or_default().to_owned()
+}
+
+fn to_attributes(facts: &Attributes, letter: Option<&DeadLetter>) -> HashMap<String, MessageAttributeValue> {
+    let version = facts.version.map(|version| version.to_string());
+    let attempts = letter.map(|letter| letter.attempts.to_string());
+    let values = [
+        (CONTROL_ID, "String", Some(facts.control_id.as_str())),
+        (EVENT, "String", Some(facts.event.as_str())),
+        (VERSION, "Number", version.as_deref()),
+        (ENQUEUED_AT, "String", Some(facts.enqueued_at.as_str())),
+        (TRACEPARENT, "String", facts.traceparent.as_deref()),
+        (REASON, "String", letter.map(|letter| letter.reason.as_str())),
+        (ACK_CODE, "String", letter.and_then(|letter| letter.ack_code.as_deref())),
+        (ERROR_CODE, "String", letter.and_then(|letter| letter.error_code.as_deref())),
+        (ATTEMPTS, "Number", attempts.as_deref()),
+    ];
+    let mut attributes = HashMap::new();
+    for (name, kind, value) in values {
+        // SQS refuses empty values.
+        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+        let value = MessageAttributeValue::builder().data_type(kind).string_value(value).build();
+        if let Ok(value) = value {
+            attributes.insert(name.to_owned(), value);
+        }
+    }
+    attributes
+}
+
+/// Whole seconds, rounded up.
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
+}
+
+/// Errors of calls that present a receipt.
+fn leased<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+    if error.code().is_some_and(is_stale) { QueueError::Stale } else { unavailable(error) }
+}
+
+/// FIFO queues answer `InvalidParameterValue` when the receipt handle has expired.
+fn is_stale(code: &str) -> bool {
+    matches!(
+        code,
+        "ReceiptHandleIsInvalid"
+            | "InvalidParameterValue"
+            | "MessageNotInflight"
+            | "AWS.SimpleQueueService.MessageNotInflight"
+    )
+}
+
+/// The code SQS answered or the kind of failure; never its text, which may quote parameters.
+fn unavailable<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+    let reason = match error {
+        SdkError::ServiceError(service) => match service.err().code() {
+            Some(code) => format!("SQS answered {code}"),
+            None => "SQS answered with an error".to_owned(),
+        },
+        SdkError::TimeoutError(_) => "SQS did not answer in time".to_owned(),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            "connecting to SQS took too long".to_owned()
+        }
+        SdkError::DispatchFailure(failure) if failure.is_io() => "SQS cannot be reached".to_owned(),
+        SdkError::DispatchFailure(_) => {
+            "the request to SQS could not be made (credentials, endpoint)".to_owned()
+        }
+        SdkError::ResponseError(_) => "the answer of SQS cannot be read".to_owned(),
+        _ => "the request to SQS could not be built".to_owned(),
+    };
+    QueueError::Unavailable { reason }
+}
+
+const CONTROL_ID: &str = "control_id";
+const EVENT: &str = "event";
+const VERSION: &str = "version";
+const ENQUEUED_AT: &str = "enqueued_at";
+const TRACEPARENT: &str = "traceparent";
+const REASON: &str = "reason";
+const ACK_CODE: &str = "ack_code";
+const ERROR_CODE: &str = "error_code";
+const ATTEMPTS: &str = "attempts";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_control_id_of_messages_without_attributes() {
+        assert_eq!(header_field("MSH|^~\\&|A|B|C|D|20260101||ADT^A28|77|P|2.5.1\rPID|9", 9), "77");
+        assert_eq!(header_field("MSH#^~\\&#A#B#C#D#2026##ADT#78", 9), "78");
+        assert_eq!(header_field("", 9), "");
+    }
+
+    #[test]
+    fn rounds_waits_up() {
+        assert_eq!([0, 1, 1000, 1001].map(|ms| seconds(Duration::from_millis(ms))), [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn attributes_hold_no_free_text() {
+        let letter = DeadLetter {
+            text: Some("canary".into()),
+            ack_code: Some("AE".into()),
+            ..DeadLetter::new(crate::Reason::Expired)
+        };
+        let attributes =
+            to_attributes(&Attributes { control_id: "1".into(), ..Attributes::default() }, Some(&letter));
+        let mut names: Vec<_> = attributes.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, [ACK_CODE, ATTEMPTS, CONTROL_ID, REASON]);
+        assert!(!format!("{attributes:?}").contains("canary"));
+    }
+}
