@@ -2,6 +2,9 @@
 //!
 //! Ordering keys and the facts of an accepted record stand in user metadata of their object, so each write stays one
 //! object. Comparisons are conditional writes (`If-None-Match: *`, `If-Match`), repeated when another writer won.
+//!
+//! The role needs `s3:GetObject`, `s3:PutObject` and `s3:ListBucket`. Without the last one S3 answers 403 where there is
+//! no object, and an unknown patient looks like a store that is away.
 
 use std::{num::NonZeroUsize, time::Duration, time::SystemTime};
 
