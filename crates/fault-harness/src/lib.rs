@@ -8,16 +8,18 @@
 //! | [`certificates`] | certificates that are fine, expired, early, or from a stranger |
 //! | [`aws_stub`] | SQS and S3 over HTTP that fail on demand |
 //! | [`load`] | a FHIR server's side: writes to the hook, and the list of what was answered with 2xx |
+//! | [`deployment`] | the built binary, as one process or as several, on ports that outlive a kill |
+//! | [`port`] | a port that stays ours while nobody listens |
 //! | [`process`] | a spawned binary: its start-up line, kill, pause, terminate |
 //! | [`oracle`] | what was accepted against what arrived: loss, order, repeats |
 #![warn(missing_docs)]
 
 pub mod aws_stub;
 pub mod certificates;
+pub mod deployment;
 pub mod endpoint;
 pub mod load;
 pub mod oracle;
+pub mod port;
 pub mod process;
 pub mod proxy;
-
-mod port;

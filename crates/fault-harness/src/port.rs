@@ -11,25 +11,32 @@ use tokio::net::TcpListener;
 /// A loopback port, held by a socket that is bound and never listens: connections are refused, and no other
 /// program is given the port, until [`Port::listen`] opens it.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     _hold: Socket,
     address: SocketAddr,
 }
 
 impl Port {
     /// Claims a free port.
-    pub(crate) fn claim() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn claim() -> io::Result<Self> {
         let hold = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = hold.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Self { _hold: hold, address })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// The address, for whoever is to listen there; another process may, too.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Starts to listen; dropping the listener refuses connections again.
-    pub(crate) fn listen(&self) -> io::Result<TcpListener> {
+    ///
+    /// # Errors
+    /// Somebody listens already.
+    pub fn listen(&self) -> io::Result<TcpListener> {
         let socket = bound(self.address)?;
         socket.listen(1024)?;
         TcpListener::from_std(socket.into())

@@ -28,18 +28,9 @@ impl Process {
     /// # Errors
     /// The command cannot be started, ends before the line, or does not print one before `deadline`; the text
     /// then holds what it wrote to standard error.
-    pub async fn start(mut command: Command, deadline: Duration) -> io::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let output = Arc::new(Mutex::new(String::new()));
+    pub async fn start(command: Command, deadline: Duration) -> io::Result<Self> {
         let (line, first_line) = oneshot::channel();
-        if let Some(stdout) = child.stdout.take() {
-            collect(stdout, Arc::clone(&output), Some(line));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            collect(stderr, Arc::clone(&output), None);
-        }
-        let mut process = Self { child, ready: Value::Null, output };
+        let mut process = Self::launch(command, Some(line))?;
         let line = tokio::time::timeout(deadline, first_line).await;
         let ready = line.ok().and_then(Result::ok).and_then(|line| serde_json::from_str(&line).ok());
         match ready {
@@ -52,7 +43,33 @@ impl Process {
         Ok(process)
     }
 
-    /// The start-up line.
+    /// Starts a command that has no start-up line.
+    ///
+    /// # Errors
+    /// The command cannot be started.
+    pub fn spawn(command: Command) -> io::Result<Self> {
+        Self::launch(command, None)
+    }
+
+    fn launch(mut command: Command, line: Option<oneshot::Sender<String>>) -> io::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let output = Arc::new(Mutex::new(String::new()));
+        if let Some(stdout) = child.stdout.take() {
+            collect(stdout, Arc::clone(&output), line);
+        }
+        if let Some(stderr) = child.stderr.take() {
+            collect(stderr, Arc::clone(&output), None);
+        }
+        Ok(Self { child, ready: Value::Null, output })
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The start-up line; null after [`spawn`](Self::spawn).
     pub fn ready(&self) -> &Value {
         &self.ready
     }

@@ -1,0 +1,16 @@
+//! The fault matrix: every way in which delivery is broken on purpose, in a form that takes seconds.
+//!
+//! `rows.txt` lists the rows F1 to F50. A row is shown by the tests whose names begin with its number, or the list
+//! says why it is not. The long forms (500 kills, half an hour of mixed faults) are the soak driver's.
+
+mod acknowledgment;
+mod connection;
+mod framing;
+mod lease;
+mod poison;
+mod queue_file;
+mod receiver;
+mod rig;
+mod rows;
+mod tls;
+mod watched_queue;
