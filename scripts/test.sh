@@ -6,12 +6,19 @@ cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s\n' "$*"; }
 
-step "Python packages"
-if ! cmp -s scripts/requirements.txt .venv/requirements.txt; then
+step "Python and Node packages"
+wanted=$(cat scripts/requirements.txt interop/python/requirements.txt)
+if [[ "$wanted" != "$(cat .venv/installed 2>/dev/null)" ]]; then
     rm -rf .venv
     python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements.txt
-    cp scripts/requirements.txt .venv/requirements.txt
+    pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
+    pip install -r scripts/requirements.txt
+    pip install --require-hashes -r interop/python/requirements.txt
+    printf '%s\n' "$wanted" >.venv/installed
+fi
+if ! cmp -s interop/fhir-works/package-lock.json interop/fhir-works/node_modules/.installed; then
+    (cd interop/fhir-works && npm ci --no-audit --no-fund --loglevel=error)
+    cp interop/fhir-works/package-lock.json interop/fhir-works/node_modules/.installed
 fi
 
 step "SQS and S3 emulator"
@@ -31,6 +38,8 @@ while True:
         if time.monotonic() > deadline:
             sys.exit(f"the emulator did not start: {error}")
         time.sleep(0.1)
+bucket = f"http://127.0.0.1:{sys.argv[1]}/message-store-contract"
+urllib.request.urlopen(urllib.request.Request(bucket, method="PUT"), timeout=10)
 PYTHON
 export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_REGION=us-east-1
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
@@ -38,12 +47,7 @@ export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
 step "Rust, ignored tests included"
 cargo test --workspace --all-features --locked -- --include-ignored
 
-export ADT_BRIDGE_BIN=${CARGO_TARGET_DIR:-target}/debug/adt-bridge
-
-step "Other people's HL7 software: python-hl7, hl7apy"
-interop/python/run.sh
-
-step "FHIR Works on AWS, its own router"
-interop/fhir-works/run.sh
+step "Other people's software: python-hl7, hl7apy, FHIR Works on AWS"
+.venv/bin/python scripts/interop.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
 
 step "all tests passed"
