@@ -44,11 +44,12 @@ pub(crate) async fn run(shared: Arc<Shared>, done: CancellationToken) {
 }
 
 async fn extend(shared: &Shared) {
-    let receipts = shared.table(|table| table.receipts());
+    // A lease that was made longer for one exchange must not be made shorter.
+    let asked = Instant::now();
+    let receipts = shared.table(|table| table.ending_before(asked + shared.queue.visibility()));
     if receipts.is_empty() {
         return;
     }
-    let asked = Instant::now();
     let results = shared.queue.change_visibility(&receipts, shared.queue.visibility()).await;
     let mut failed = 0;
     let mut released = Vec::new();

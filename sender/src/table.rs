@@ -198,13 +198,15 @@ impl Table {
         receipts
     }
 
-    /// Every lease, those on the wire included.
-    pub(crate) fn receipts(&self) -> Vec<Receipt> {
-        let leases = |line: &'_ Line| {
-            let active = line.active.iter().map(|(lease, _)| lease.receipt.clone());
-            active.chain(line.waiting.iter().map(|(_, lease)| lease.receipt.clone())).collect::<Vec<_>>()
-        };
-        self.lines.values().flat_map(leases).collect()
+    /// The leases that end before `until`, those on the wire included.
+    pub(crate) fn ending_before(&self, until: Instant) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        for line in self.lines.values() {
+            let active = line.active.iter().map(|(lease, _)| lease);
+            let leases = active.chain(line.waiting.iter().map(|(_, lease)| lease));
+            receipts.extend(leases.filter(|lease| lease.until < until).map(|lease| lease.receipt.clone()));
+        }
+        receipts
     }
 
     /// Notes that a lease now holds until `until`.

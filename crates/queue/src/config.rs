@@ -45,7 +45,8 @@ impl Config {
 pub struct EmbeddedConfig {
     /// The database file; its folder is created with mode 0700.
     pub path: PathBuf,
-    /// How long a lease lasts without being extended.
+    /// How long a lease lasts without being extended. The default leaves time for a write and its acknowledgment
+    /// after two thirds of it, when the sender extends it.
     pub visibility_seconds: u64,
     /// How long a repeated send is recognised, up to 24 h.
     pub deduplication_seconds: u64,
@@ -61,7 +62,7 @@ impl Default for EmbeddedConfig {
     fn default() -> Self {
         Self {
             path: PathBuf::from(".adt-bridge/queue/queue.db"),
-            visibility_seconds: 60,
+            visibility_seconds: 120,
             deduplication_seconds: 300,
             max_per_group: 1,
             max_file_bytes: 16 * 1024 * 1024 * 1024,
@@ -102,14 +103,14 @@ pub struct MemoryConfig {
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        Self { visibility_seconds: 60, deduplication_seconds: 300, max_per_group: 1, max_messages: 100_000 }
+        Self { visibility_seconds: 120, deduplication_seconds: 300, max_per_group: 1, max_messages: 100_000 }
     }
 }
 
 fn default_visibility_seconds() -> u64 {
-    60
+    120
 }
 
 fn default_operation_timeout_seconds() -> u64 {
-    5
+    2
 }

@@ -267,3 +267,6 @@ fn unavailable(error: &std::io::Error) -> QueueError {
 fn gone() -> QueueError {
     QueueError::Unavailable { reason: "the queue is closed".into() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,7 +144,7 @@ impl SqsQueue {
         // A backstop only: this service counts for itself and moves messages with a reason.
         let policy = arn.map(|arn| format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":"1000"}}"#));
         let url = create(format!("{name}.fifo"), policy).await?;
-        Ok(SqsConfig { url, dead_letter_url, visibility_seconds: 60, operation_timeout_seconds: 5 })
+        Ok(SqsConfig { url, dead_letter_url, visibility_seconds: 120, operation_timeout_seconds: 2 })
     }
 
     async fn put(
@@ -307,7 +307,7 @@ async fn client(limit: Duration) -> Client {
         .build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(limit / 2)
-        .operation_attempt_timeout(limit)
+        .operation_attempt_timeout(limit / 2)
         .operation_timeout(limit)
         .build();
     Client::new(&aws_config::from_env().http_client(http).timeout_config(timeouts).load().await)

@@ -6,5 +6,6 @@ mod acknowledgments;
 mod endpoint;
 mod harness;
 mod losses;
+mod queue_faults;
 mod shutdown;
 mod tls;
