@@ -83,7 +83,10 @@ impl SqsQueue {
             );
         }
         let limit = Duration::from_secs(config.operation_timeout_seconds);
-        let client = client(limit).await;
+        Ok(Self::with_client(config, client(limit).await, limit))
+    }
+
+    fn with_client(config: &SqsConfig, client: Client, limit: Duration) -> Self {
         let polling = client
             .config()
             .to_builder()
@@ -98,16 +101,16 @@ impl SqsQueue {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .retry_config(RetryConfig::disabled())
             .build();
-        Ok(Self {
+        Self {
             client,
             polling: Client::from_conf(polling),
             url: config.url.clone(),
             dead_letter_url: config.dead_letter_url.clone(),
-            visibility,
+            visibility: Duration::from_secs(config.visibility_seconds),
             recent: Mutex::default(),
             attempts: AtomicU64::new(0),
             receives: TaskTracker::new(),
-        })
+        }
     }
 
     /// Creates `<name>.fifo` and `<name>-dead.fifo` with the attributes this service relies on: for emulators,
@@ -305,12 +308,15 @@ async fn client(limit: Duration) -> Client {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .build_https();
-    let timeouts = TimeoutConfig::builder()
+    Client::new(&aws_config::from_env().http_client(http).timeout_config(limits(limit)).load().await)
+}
+
+fn limits(limit: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
         .connect_timeout(limit / 2)
         .operation_attempt_timeout(limit / 2)
         .operation_timeout(limit)
-        .build();
-    Client::new(&aws_config::from_env().http_client(http).timeout_config(timeouts).load().await)
+        .build()
 }
 
 async fn poll(request: ReceiveMessageFluentBuilder) -> Result<Vec<Delivery>, QueueError> {
@@ -468,33 +474,4 @@ const ERROR_CODE: &str = "error_code";
 const ATTEMPTS: &str = "attempts";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_control_id_of_messages_without_attributes() {
-        assert_eq!(header_field("MSH|^~\\&|A|B|C|D|20260101||ADT^A28|77|P|2.5.1\rPID|9", 9), "77");
-        assert_eq!(header_field("MSH#^~\\&#A#B#C#D#2026##ADT#78", 9), "78");
-        assert_eq!(header_field("", 9), "");
-    }
-
-    #[test]
-    fn rounds_waits_up() {
-        assert_eq!([0, 1, 1000, 1001].map(|ms| seconds(Duration::from_millis(ms))), [0, 1, 1, 2]);
-    }
-
-    #[test]
-    fn attributes_hold_no_free_text() {
-        let letter = DeadLetter {
-            text: Some("canary".into()),
-            ack_code: Some("AE".into()),
-            ..DeadLetter::new(crate::Reason::Expired)
-        };
-        let attributes =
-            to_attributes(&Attributes { control_id: "1".into(), ..Attributes::default() }, Some(&letter));
-        let mut names: Vec<_> = attributes.keys().map(String::as_str).collect();
-        names.sort_unstable();
-        assert_eq!(names, [ACK_CODE, ATTEMPTS, CONTROL_ID, REASON]);
-        assert!(!format!("{attributes:?}").contains("canary"));
-    }
-}
+mod tests;
