@@ -126,6 +126,11 @@ impl AwsStub {
         self.shared.state().s3.writes(bucket, prefix)
     }
 
+    /// How many writes below a prefix were taken.
+    pub fn write_count(&self, bucket: &str, prefix: &str) -> u64 {
+        self.shared.state().s3.write_count(bucket, prefix)
+    }
+
     /// Adds a fault; the first that fits a call is used.
     pub fn fail(&self, fault: Fault) {
         self.shared.change(|state| state.faults.push(fault));

@@ -222,6 +222,11 @@ impl Endpoint {
         stored
     }
 
+    /// How many messages were stored, repeats included.
+    pub fn stored_count(&self) -> u64 {
+        self.shared.state().stored
+    }
+
     /// Every connection so far.
     pub fn connections(&self) -> Vec<ConnectionRecord> {
         self.shared.state().connections.clone()

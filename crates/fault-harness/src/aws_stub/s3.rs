@@ -55,6 +55,11 @@ impl Service {
         self.writes.iter().filter(|(place, _)| fits(place)).map(|(_, body)| body.clone()).collect()
     }
 
+    pub(super) fn write_count(&self, bucket: &str, prefix: &str) -> u64 {
+        let fits = |(known, key): &(String, String)| known == bucket && key.starts_with(prefix);
+        self.writes.iter().filter(|(place, _)| fits(place)).count() as u64
+    }
+
     pub(super) fn call(&mut self, operation: &str, request: &Request) -> Response {
         let (bucket, key) = address(request);
         let place = (bucket, key);

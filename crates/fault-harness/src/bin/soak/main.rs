@@ -1,0 +1,91 @@
+//! The long forms of the fault matrix: hundreds of kills, and mixed faults for half an hour.
+//!
+//! `soak BINARY [--rounds N] [--minutes M] [--rate MESSAGES_PER_SECOND] [--groups N] [--seed N]`
+//!
+//! Every run ends in one line of the table. The exit code is 1 when a message was lost or came out of order.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a driver for the terminal; the table is its result"
+)]
+
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+
+mod evidence;
+mod kills;
+mod mixed;
+mod writers;
+
+use evidence::Outcome;
+
+/// What to run, and how long.
+#[derive(Debug, Clone)]
+struct Options {
+    binary: PathBuf,
+    /// Kills, over both layouts.
+    rounds: u64,
+    /// Mixed faults.
+    minutes: f64,
+    /// Writes per second.
+    rate: f64,
+    /// Patients.
+    groups: u64,
+    seed: u64,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match options(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("error: {problem}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options).await {
+        Ok(outcomes) => {
+            println!("{}", evidence::table(&outcomes));
+            if outcomes.iter().all(Outcome::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("error: the run could not be finished: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+async fn run(options: &Options) -> io::Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    if options.rounds > 0 {
+        outcomes.push(kills::single(options, options.rounds.div_ceil(2)).await?);
+        outcomes.push(kills::apart(options, options.rounds / 2).await?);
+    }
+    if options.minutes > 0.0 {
+        outcomes.push(mixed::run(options, Duration::from_secs_f64(options.minutes * 60.0)).await?);
+    }
+    Ok(outcomes)
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let binary = arguments.next().filter(|first| !first.starts_with("--")).ok_or("the binary is missing")?;
+    let binary = PathBuf::from(binary).canonicalize().map_err(|error| format!("the binary: {error}"))?;
+    let mut options = Options { binary, rounds: 500, minutes: 30.0, rate: 50.0, groups: 40, seed: 1 };
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+        let wrong = |error: &dyn std::fmt::Display| format!("{name} {value}: {error}");
+        match name.as_str() {
+            "--rounds" => options.rounds = value.parse().map_err(|error| wrong(&error))?,
+            "--minutes" => options.minutes = value.parse().map_err(|error| wrong(&error))?,
+            "--rate" => options.rate = value.parse().map_err(|error| wrong(&error))?,
+            "--groups" => options.groups = value.parse().map_err(|error| wrong(&error))?,
+            "--seed" => options.seed = value.parse().map_err(|error| wrong(&error))?,
+            _ => return Err(format!("unknown option {name}")),
+        }
+    }
+    if options.groups == 0 || options.rate <= 0.0 {
+        return Err("--groups and --rate must be above zero".into());
+    }
+    Ok(options)
+}
+
+const USAGE: &str = "usage: soak BINARY [--rounds 500] [--minutes 30] [--rate 50] [--groups 40] [--seed 1]";

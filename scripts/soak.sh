@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The long forms of the fault matrix: 500 kills over all processes, then mixed faults for 30 minutes. About 50
+# minutes in all. A short form: SOAK_ROUNDS=10 SOAK_MINUTES=1 scripts/soak.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+profile=${SOAK_PROFILE:-release}
+cargo build --locked --profile "$profile" -p adt-bridge -p fault-harness --bins
+folder=${CARGO_TARGET_DIR:-target}/$([ "$profile" = dev ] && echo debug || echo "$profile")
+
+exec "$folder/soak" "$folder/adt-bridge" \
+    --rounds "${SOAK_ROUNDS:-500}" \
+    --minutes "${SOAK_MINUTES:-30}" \
+    --rate "${SOAK_RATE:-50}" \
+    --groups "${SOAK_GROUPS:-40}" \
+    --seed "${SOAK_SEED:-1}"
