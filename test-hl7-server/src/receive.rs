@@ -187,7 +187,7 @@ impl Handler for Receiver {
                 tracing::warn!(mllp.peer = %peer.address, hl7.trigger_event = event, error = %refusal, size_bytes, duration_ms, "message refused");
             }
         }
-        Reply { payloads: reply, close: false }
+        Reply::frames(reply)
     }
 
     fn unreadable(&self, _peer: &Peer, error: &CodecError) -> Option<Vec<u8>> {

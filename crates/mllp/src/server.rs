@@ -16,10 +16,13 @@ use crate::config::ServerConfig;
 use crate::tls::ServerTls;
 
 mod connection;
+mod pace;
+mod reply;
 mod room;
 mod statistics;
 
 use connection::Serving;
+pub use reply::{Arrival, Ending, Opening, Reply, Step};
 use room::Room;
 pub use statistics::{Count, Statistics};
 
@@ -31,6 +34,12 @@ pub trait Handler: Send + Sync + 'static {
 
     /// A last payload for a peer whose bytes cannot be read any further, such as a frame over the limit.
     fn unreadable(&self, peer: &Peer, error: &CodecError) -> Option<Vec<u8>>;
+
+    /// Decides what a new connection meets, before its handshake. Only test equipment needs another answer than
+    /// the default.
+    fn arrive(&self, _address: SocketAddr) -> Arrival {
+        Arrival::default()
+    }
 }
 
 /// Who sent a frame.
@@ -40,33 +49,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The certificate it showed, under mutual TLS.
     pub certificate: Option<CertificateInfo>,
-}
-
-/// What to do after a frame: payloads to send (none is silence), and whether to close then.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Reply {
-    /// Payloads without framing bytes, in order; each becomes a frame.
-    pub payloads: Vec<Vec<u8>>,
-    /// Close in good order afterwards.
-    pub close: bool,
-}
-
-impl Reply {
-    /// One payload; the connection goes on.
-    pub fn one(payload: impl Into<Vec<u8>>) -> Self {
-        Self { payloads: vec![payload.into()], close: false }
-    }
-
-    /// No payload; the connection goes on.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// The same, and then the end of the connection.
-    #[must_use]
-    pub fn and_close(self) -> Self {
-        Self { close: true, ..self }
-    }
+    /// What [`Arrival::connection`] said; zero unless the handler numbers its connections.
+    pub connection: u64,
 }
 
 /// The limits of a listener; none has a default here. See [`ServerConfig`] for usual values.
@@ -112,14 +96,6 @@ impl From<&ServerConfig> for Limits {
             write: seconds(config.write_timeout_seconds),
             trailer: config.trailer,
         }
-    }
-}
-
-/// Sizes only.
-impl std::fmt::Debug for Reply {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sizes: Vec<usize> = self.payloads.iter().map(Vec::len).collect();
-        f.debug_struct("Reply").field("payload_bytes", &sizes).field("close", &self.close).finish()
     }
 }
 

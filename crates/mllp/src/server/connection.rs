@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 use tokio_util::sync::CancellationToken;
 
+use super::pace::Pace;
 use super::room::Place;
-use super::{Count, Handler, Limits, Peer, Statistics};
+use super::{Count, Ending, Handler, Limits, Opening, Peer, Statistics, Step};
 use crate::codec::{self, CodecError, Frame, MllpCodec};
 use crate::error::TlsCause;
 use crate::reader::FrameReader;
@@ -42,7 +43,7 @@ enum End {
     #[error("shutdown")]
     Shutdown,
     #[error("the handler wished so")]
-    Handler,
+    Handler(Ending),
     #[error("unreadable: {0}")]
     Codec(CodecError),
     #[error("lost: {0}")]
@@ -56,6 +57,8 @@ struct Connection<'a, H> {
     place: &'a Place,
     stream: Stream,
     reader: FrameReader,
+    /// Only where the handler wants other reading than as fast as it comes.
+    pace: Option<Pace>,
     peer: Peer,
     /// Set by shutdown: until then, what has been sent already may still arrive.
     drain_until: Option<Instant>,
@@ -73,6 +76,13 @@ impl<H: Handler> Serving<H> {
             tracing::debug!(mllp.peer = %address, %error, "the socket ended before it could be used");
             return;
         }
+        let arrival = self.handler.arrive(address);
+        let pace = Pace::of(&arrival, &socket);
+        let (tls, instead) = match arrival.opening {
+            Opening::Serve => (tls, None),
+            Opening::ServeWith(other) => (tls.map(|_| other), None),
+            Opening::Instead { read_first, steps } => (None, Some((read_first, steps))),
+        };
         let counted = Counted::new(socket);
         let stream = match tls {
             None => Stream::Plain(counted),
@@ -88,10 +98,14 @@ impl<H: Handler> Serving<H> {
                 }
             }
         };
-        let peer = Peer { address, certificate: stream.certificate() };
+        let peer = Peer { address, certificate: stream.certificate(), connection: arrival.connection };
         let codec = MllpCodec::new(self.limits.frame_bytes, self.limits.trailer);
         let reader = FrameReader::new(codec);
-        Connection { serving: self, place, stream, reader, peer, drain_until: None }.run().await;
+        let connection = Connection { serving: self, place, stream, reader, pace, peer, drain_until: None };
+        match instead {
+            None => connection.run().await,
+            Some((read_first, steps)) => connection.run_instead(read_first, steps).await,
+        }
     }
 
     async fn handshake(&self, tls: &ServerTls, counted: Counted, address: SocketAddr) -> Option<Stream> {
@@ -122,14 +136,51 @@ impl<H: Handler> Connection<'_, H> {
             self.serving.statistics.add(Count::Frame);
             self.place.prove();
             let reply = self.serving.handler.handle(&self.peer, frame).await;
-            if let Err(error) = self.write_all(&reply.payloads).await {
-                break End::Reply(error);
-            }
-            if reply.close {
-                break End::Handler;
+            if let Err(end) = self.perform(reply.steps).await {
+                break end;
             }
         };
         self.finish(end).await;
+    }
+
+    async fn run_instead(mut self, read_first: bool, steps: Vec<Step>) {
+        if read_first {
+            let first = timeout(self.serving.limits.handshake, self.reader.fill(&mut self.stream));
+            let read = tokio::select! {
+                () = self.place.evicted.cancelled() => Err(End::Evicted),
+                () = self.serving.shutdown.cancelled() => Err(End::Shutdown),
+                read = first => match read {
+                    Ok(Ok(0)) => Err(End::Peer),
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(error)) => Err(End::Stream(error)),
+                    Err(_) => Err(End::Idle),
+                },
+            };
+            if let Err(end) = read {
+                return self.finish(end).await;
+            }
+        }
+        let end = self.perform(steps).await.err().unwrap_or(End::Handler(Ending::Close));
+        self.finish(end).await;
+    }
+
+    async fn perform(&mut self, steps: Vec<Step>) -> Result<(), End> {
+        for step in steps {
+            match step {
+                Step::Frame(payload) => self.write(&payload).await.map_err(End::Reply)?,
+                Step::Bytes(bytes) => self.write_bytes(&bytes).await.map_err(End::Reply)?,
+                Step::Wait(time) => {
+                    tokio::select! {
+                        () = self.place.evicted.cancelled() => return Err(End::Evicted),
+                        () = self.serving.shutdown.cancelled() => return Err(End::Shutdown),
+                        () = sleep(time) => {}
+                    }
+                }
+                Step::Call(call) => call(),
+                Step::End(ending) => return Err(End::Handler(ending)),
+            }
+        }
+        Ok(())
     }
 
     async fn next_frame(&mut self) -> Result<Frame, End> {
@@ -137,6 +188,9 @@ impl<H: Handler> Connection<'_, H> {
         let idle_until = Instant::now() + idle;
         let mut frame_until: Option<Instant> = None;
         loop {
+            if let Some(ending) = self.pace.as_ref().and_then(Pace::ending) {
+                return Err(End::Handler(ending));
+            }
             if let Some(frame) = self.reader.buffered().map_err(End::Codec)? {
                 return Ok(frame);
             }
@@ -158,7 +212,7 @@ impl<H: Handler> Connection<'_, H> {
             tokio::select! {
                 biased;
                 () = self.place.evicted.cancelled() => return Err(End::Evicted),
-                read = timeout_at(until, self.reader.fill(&mut self.stream)) => match read {
+                read = timeout_at(until, fill(&mut self.reader, &mut self.stream, &mut self.pace)) => match read {
                     Ok(Ok(0)) => {
                         return self.reader.finish().map_err(End::Codec)?.ok_or(End::Peer);
                     }
@@ -181,17 +235,14 @@ impl<H: Handler> Connection<'_, H> {
         }
     }
 
-    async fn write_all(&mut self, payloads: &[Vec<u8>]) -> io::Result<()> {
-        for payload in payloads {
-            self.write(payload).await?;
-        }
-        Ok(())
-    }
-
     async fn write(&mut self, payload: &[u8]) -> io::Result<()> {
         let block = codec::encode(payload).map_err(io::Error::other)?;
+        self.write_bytes(&block).await
+    }
+
+    async fn write_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         let write = async {
-            self.stream.write_all(&block).await?;
+            self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
         timeout(self.serving.limits.write, write).await.map_err(|_| io::ErrorKind::TimedOut)?
@@ -201,7 +252,7 @@ impl<H: Handler> Connection<'_, H> {
         let peer = self.peer.address;
         let count = match &end {
             End::Peer | End::Stream(_) if self.stream.counted().read == 0 => Some(Count::Probe),
-            End::Peer | End::Shutdown | End::Handler | End::Stream(_) => None,
+            End::Peer | End::Shutdown | End::Handler(_) | End::Stream(_) => None,
             End::Idle => Some(Count::Idle),
             End::Slow => Some(Count::Slow),
             End::Evicted => Some(Count::Evicted),
@@ -219,7 +270,7 @@ impl<H: Handler> Connection<'_, H> {
                 tracing::warn!(mllp.peer = %peer, reason = %end, "connection closed");
             }
             End::Evicted => tracing::info!(mllp.peer = %peer, reason = %end, "connection closed"),
-            End::Peer | End::Idle | End::Shutdown | End::Handler | End::Stream(_) => {
+            End::Peer | End::Idle | End::Shutdown | End::Handler(_) | End::Stream(_) => {
                 tracing::debug!(mllp.peer = %peer, reason = %end, "connection closed");
             }
         }
@@ -229,7 +280,35 @@ impl<H: Handler> Connection<'_, H> {
         {
             tracing::debug!(mllp.peer = %peer, %error, "the last reply could not be written");
         }
-        self.close(matches!(end, End::Codec(_) | End::Handler)).await;
+        match end {
+            End::Handler(Ending::Reset) => self.stream.reset(),
+            End::Handler(Ending::Stall) => self.stall().await,
+            End::Handler(Ending::Close) | End::Codec(_) => self.close(true).await,
+            End::Peer
+            | End::Idle
+            | End::Slow
+            | End::Evicted
+            | End::Shutdown
+            | End::Stream(_)
+            | End::Reply(_) => self.close(false).await,
+        }
+    }
+
+    /// Holds the connection and reads nothing, so that the peer's window closes.
+    async fn stall(&self) {
+        let socket = self.stream.counted().socket();
+        loop {
+            tokio::select! {
+                () = self.place.evicted.cancelled() => return,
+                () = self.serving.shutdown.cancelled() => return,
+                () = sleep(STALL_LOOK) => {}
+            }
+            // Returns at once while there is something to read, and it is never read.
+            let look = timeout(Duration::ZERO, socket.ready(Interest::READABLE));
+            if matches!(look.await, Ok(Ok(ready)) if ready.is_read_closed()) {
+                return;
+            }
+        }
     }
 
     /// Closes in good order. With unread bytes in the socket the kernel would send RST, which can overtake the
@@ -248,9 +327,19 @@ impl<H: Handler> Connection<'_, H> {
     }
 }
 
+/// Cancel safe, as [`FrameReader::fill`].
+async fn fill(reader: &mut FrameReader, stream: &mut Stream, pace: &mut Option<Pace>) -> io::Result<usize> {
+    match pace {
+        None => reader.fill(stream).await,
+        Some(pace) => pace.fill(reader, stream).await,
+    }
+}
+
 /// A frame that ends in `0x1C` may miss its carriage return this long before it is taken as it is.
 const TRAILER_WAIT: Duration = Duration::from_millis(250);
 /// What a frame that has begun gets at shutdown to arrive completely.
 const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// How often a connection that is held without reading is asked whether the peer is still there.
+const STALL_LOOK: Duration = Duration::from_millis(200);
 /// For the last words on a connection.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);

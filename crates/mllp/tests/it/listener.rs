@@ -27,7 +27,7 @@ impl Handler for Echo {
             b"close" => Reply::none().and_close(),
             b"last" => Reply::one(reply).and_close(),
             b"silence" => Reply::none(),
-            b"twice" => Reply { payloads: vec![b"first".to_vec(), b"second".to_vec()], close: false },
+            b"twice" => Reply::frames([b"first".to_vec(), b"second".to_vec()]),
             _ => Reply::one(reply),
         }
     }

@@ -7,4 +7,5 @@ mod listener;
 mod pki;
 mod reload;
 mod server;
+mod steps;
 mod tls;
