@@ -78,7 +78,7 @@ fn refused(refusal: &Refusal) -> (AckCode, u16, Option<Location>, &'static str) 
     match refusal {
         Refusal::Unreadable(error) => match error {
             ParseError::NoHeader => (AR, 100, None, "not an HL7 message"),
-            ParseError::Batch => (AR, 200, None, "batches are not supported"),
+            ParseError::Batch => (AR, 200, None, "a batch inside a batch"),
             ParseError::InvalidSeparators => (AR, 100, msh(2), "invalid separators"),
             ParseError::InvalidEncoding { .. } => (AE, 102, msh(18), "invalid character encoding"),
             ParseError::UnsupportedCharset => (AE, 103, msh(18), "character set not supported"),
@@ -87,6 +87,7 @@ fn refused(refusal: &Refusal) -> (AckCode, u16, Option<Location>, &'static str) 
             ParseError::Required { location } => (AE, 101, Some(*location), "required field missing"),
         },
         Refusal::TooLarge => (AR, 207, None, "message too large"),
+        Refusal::MalformedBatch => (AR, 100, None, "malformed batch, nothing stored"),
         Refusal::MessageType => (AR, 200, msh(9), "message type not supported"),
         Refusal::Event => (AR, 201, msh(9), "trigger event not supported"),
         Refusal::ProcessingId => (AR, 202, msh(11), "processing id not supported"),
@@ -181,6 +182,7 @@ mod tests {
             (unreadable(ParseError::TooManyFields), "AR 207"),
             (unreadable(ParseError::Required { location: pid_3 }), "AE 101"),
             (Outcome::Refused(Refusal::TooLarge), "AR 207"),
+            (Outcome::Refused(Refusal::MalformedBatch), "AR 100"),
             (Outcome::Refused(Refusal::MessageType), "AR 200"),
             (Outcome::Refused(Refusal::Event), "AR 201"),
             (Outcome::Refused(Refusal::ProcessingId), "AR 202"),

@@ -30,6 +30,9 @@ pub(crate) enum Refusal {
     Unreadable(#[from] ParseError),
     #[error("the frame is over the limit")]
     TooLarge,
+    /// Headers, trailers and counts of a batch do not fit together; nothing of it is stored.
+    #[error("the batch is malformed")]
+    MalformedBatch,
     #[error("the message type in MSH-9 is not supported")]
     MessageType,
     #[error("the trigger event in MSH-9 is not supported")]

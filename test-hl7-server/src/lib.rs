@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod acknowledge;
+mod batch;
 mod config;
 mod control_id;
 mod error;

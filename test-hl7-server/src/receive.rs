@@ -15,7 +15,7 @@ use crate::acknowledge::{Outcome, acknowledge};
 use crate::config::Config;
 use crate::control_id::ControlIds;
 use crate::error::Refusal;
-use crate::{order, patient};
+use crate::{batch, order, patient};
 
 /// Receives for all connections of all listeners.
 #[derive(Debug)]
@@ -28,13 +28,21 @@ pub(crate) struct Receiver {
     control_ids: ControlIds,
 }
 
+/// What a message turned out to be.
+pub(crate) struct Read {
+    /// As far as it can be read.
+    pub(crate) header: Option<Header>,
+    /// What to store, or what has become of it already.
+    pub(crate) plan: Result<Plan, Outcome>,
+}
+
 /// What is to be stored for one message.
-struct Plan {
+pub(crate) struct Plan {
     received: ReceivedKey,
     /// The bytes as they came.
     body: Bytes,
     /// Whose current message this becomes.
-    patients: Vec<PatientKey>,
+    pub(crate) patients: Vec<PatientKey>,
     order: Option<OrderingKey>,
     /// The text as it came, in UTF-8.
     text: Bytes,
@@ -53,24 +61,26 @@ impl Receiver {
         }
     }
 
-    async fn receive(&self, body: Bytes, arrival: Timestamp) -> (Option<Header>, Outcome) {
-        let text = match Text::from_bytes(&body) {
+    pub(crate) fn read(&self, body: &Bytes, arrival: Timestamp) -> Read {
+        let unreadable = |error: ParseError| Read {
+            header: salvage(body, &error),
+            plan: Err(Outcome::Refused(error.into())),
+        };
+        let text = match Text::from_bytes(body) {
             Ok(text) => text,
-            Err(error) => return (salvage(&body, &error), Outcome::Refused(error.into())),
+            Err(error) => return unreadable(error),
         };
         let message = match text.parse() {
             Ok(message) => message,
-            Err(error) => return (salvage(&body, &error), Outcome::Refused(error.into())),
+            Err(error) => return unreadable(error),
         };
         let header = message.header();
-        if header.message_type.code == "ACK" || message.segment("MSA").is_some() {
-            return (Some(header), Outcome::Acknowledgment);
-        }
-        let outcome = match self.plan(&message, &header, &body, arrival) {
-            Err(refusal) => Outcome::Refused(refusal),
-            Ok(plan) => self.keep(plan).await,
+        let plan = if header.message_type.code == "ACK" || message.segment("MSA").is_some() {
+            Err(Outcome::Acknowledgment)
+        } else {
+            self.plan(&message, &header, body, arrival).map_err(Outcome::Refused)
         };
-        (Some(header), outcome)
+        Read { header: Some(header), plan }
     }
 
     fn plan(
@@ -122,10 +132,10 @@ impl Receiver {
     }
 
     /// Stores within the time allowed; a failure that may pass gets a second try.
-    async fn keep(&self, plan: Plan) -> Outcome {
+    pub(crate) async fn keep(&self, plan: Plan, store: &dyn MessageStore) -> Outcome {
         let started = Instant::now();
         for (attempt, share) in [(1, self.store_timeout / 2), (2, self.store_timeout)] {
-            let error = match timeout_at(started + share, self.store(&plan)).await {
+            let error = match timeout_at(started + share, put(store, &plan)).await {
                 Ok(Ok(Stored::Conflict)) => return Outcome::Refused(Refusal::ControlIdReused),
                 Ok(Ok(stored)) => {
                     return match (plan.complaint, stored) {
@@ -148,23 +158,41 @@ impl Receiver {
         Outcome::Refused(Refusal::NotStored)
     }
 
-    /// All or nothing as seen by the sender: every step may be repeated, and the received message comes last, so
-    /// that finding it means that everything else was done. A repeat is told by it and changes nothing: it must
-    /// not put an old snapshot back over a later one with the same time.
-    async fn store(&self, plan: &Plan) -> Result<Stored, StoreError> {
-        if let Some(existing) = self.store.received(&plan.received).await? {
-            return Ok(if existing == plan.body { Stored::Duplicate } else { Stored::Conflict });
-        }
-        for patient in &plan.patients {
-            if let Some(order) = &plan.order {
-                self.store.put_current(patient, order, plan.text.clone()).await?;
+    /// The messages of a batch, one after the other; `observe` is told of each. See [`batch`].
+    pub(crate) async fn receive_batch(
+        &self,
+        peer: &Peer,
+        body: &Bytes,
+        mut observe: impl FnMut(&Bytes, Option<&Header>, &Outcome) + Send,
+    ) -> Vec<Vec<u8>> {
+        let started = Instant::now();
+        let file = match batch::split(body) {
+            Ok(file) => file,
+            Err(header) => {
+                let outcome = Outcome::Refused(Refusal::MalformedBatch);
+                log(peer, None, &outcome, body.len(), started);
+                observe(body, Some(&header), &outcome);
+                return self.answer(Some(&header), &outcome, Timestamp::now());
             }
+        };
+        let mut answers = Vec::new();
+        for message in file.messages() {
+            let started = Instant::now();
+            let Read { header, plan } = self.read(message, Timestamp::now());
+            let outcome = match plan {
+                Ok(plan) => self.keep(plan, self.store.as_ref()).await,
+                Err(outcome) => outcome,
+            };
+            log(peer, header.as_ref(), &outcome, message.len(), started);
+            observe(message, header.as_ref(), &outcome);
+            answers.push(self.answer(header.as_ref(), &outcome, Timestamp::now()));
         }
-        self.store.put_received(&plan.received, plan.body.clone()).await
+        let time = order::hl7(Timestamp::now());
+        file.acknowledge(answers, &time, || self.control_ids.next()).into_iter().collect()
     }
 
     /// Every reply comes from here, and from nowhere else.
-    fn answer(&self, header: Option<&Header>, outcome: &Outcome, now: Timestamp) -> Vec<Vec<u8>> {
+    pub(crate) fn answer(&self, header: Option<&Header>, outcome: &Outcome, now: Timestamp) -> Vec<Vec<u8>> {
         acknowledge(outcome, header, &order::hl7(now), || self.control_ids.next())
     }
 }
@@ -172,22 +200,18 @@ impl Receiver {
 impl Handler for Receiver {
     async fn handle(&self, peer: &Peer, frame: Frame) -> Reply {
         let started = Instant::now();
-        let size_bytes = frame.len();
-        let (header, outcome) = self.receive(frame.into_bytes(), Timestamp::now()).await;
-        let reply = self.answer(header.as_ref(), &outcome, Timestamp::now());
-        let event = header.as_ref().map_or("", |header| header.message_type.trigger_event.as_str());
-        let event = if is_event(event) { event } else { "" };
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match &outcome {
-            Outcome::Stored | Outcome::Duplicate | Outcome::Acknowledgment => {
-                let outcome = format!("{outcome:?}");
-                tracing::info!(mllp.peer = %peer.address, hl7.trigger_event = event, outcome, size_bytes, duration_ms, "message received");
-            }
-            Outcome::StoredWith(refusal) | Outcome::Refused(refusal) => {
-                tracing::warn!(mllp.peer = %peer.address, hl7.trigger_event = event, error = %refusal, size_bytes, duration_ms, "message refused");
-            }
+        let body = frame.into_bytes();
+        if batch::is_batch(&body) {
+            return Reply::frames(self.receive_batch(peer, &body, |_, _, _| {}).await);
         }
-        Reply::frames(reply)
+        let size_bytes = body.len();
+        let Read { header, plan } = self.read(&body, Timestamp::now());
+        let outcome = match plan {
+            Ok(plan) => self.keep(plan, self.store.as_ref()).await,
+            Err(outcome) => outcome,
+        };
+        log(peer, header.as_ref(), &outcome, size_bytes, started);
+        Reply::frames(self.answer(header.as_ref(), &outcome, Timestamp::now()))
     }
 
     fn unreadable(&self, _peer: &Peer, error: &CodecError) -> Option<Vec<u8>> {
@@ -198,6 +222,43 @@ impl Handler for Receiver {
         };
         self.answer(None, &Outcome::Refused(refusal), Timestamp::now()).pop()
     }
+}
+
+/// One line for one message; nothing of its content.
+pub(crate) fn log(
+    peer: &Peer,
+    header: Option<&Header>,
+    outcome: &Outcome,
+    size_bytes: usize,
+    started: Instant,
+) {
+    let event = header.map_or("", |header| header.message_type.trigger_event.as_str());
+    let event = if is_event(event) { event } else { "" };
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        Outcome::Stored | Outcome::Duplicate | Outcome::Acknowledgment => {
+            let outcome = format!("{outcome:?}");
+            tracing::info!(mllp.peer = %peer.address, hl7.trigger_event = event, outcome, size_bytes, duration_ms, "message received");
+        }
+        Outcome::StoredWith(refusal) | Outcome::Refused(refusal) => {
+            tracing::warn!(mllp.peer = %peer.address, hl7.trigger_event = event, error = %refusal, size_bytes, duration_ms, "message refused");
+        }
+    }
+}
+
+/// All or nothing as seen by the sender: every step may be repeated, and the received message comes last, so
+/// that finding it means that everything else was done. A repeat is told by it and changes nothing: it must
+/// not put an old snapshot back over a later one with the same time.
+async fn put(store: &dyn MessageStore, plan: &Plan) -> Result<Stored, StoreError> {
+    if let Some(existing) = store.received(&plan.received).await? {
+        return Ok(if existing == plan.body { Stored::Duplicate } else { Stored::Conflict });
+    }
+    for patient in &plan.patients {
+        if let Some(order) = &plan.order {
+            store.put_current(patient, order, plan.text.clone()).await?;
+        }
+    }
+    store.put_received(&plan.received, plan.body.clone()).await
 }
 
 /// The header of a message that cannot be read as a whole, so that the reply names it. Characters that cannot be

@@ -16,7 +16,7 @@ async fn refuses_with_the_code_that_fits() {
         ("hello".to_owned(), "AR 100"),
         (String::new(), "AR 100"),
         ("MSH|^^\\&|A".to_owned(), "AR 100"),
-        ("FHS|^~\\&|A\rMSH|^~\\&|A\r".to_owned(), "AR 200"),
+        ("FHS|^~\\&|A\rMSH|^~\\&|A\r".to_owned(), "AR 100"),
         (changed("ADT^A28^ADT_A05", "ORU^R01"), "AR 200"),
         (changed("ADT^A28^ADT_A05", ""), "AR 200"),
         (changed("ADT^A28^ADT_A05", "ADT"), "AR 201"),

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
 #![expect(clippy::disallowed_methods, reason = "tests spawn the other side of a conversation")]
 
+mod batch;
 mod codes;
 mod durability;
 mod hostile;
