@@ -1,0 +1,294 @@
+//! Code tables: which FHIR code stands for which HL7 v2 code, by direction and version.
+//!
+//! The rows are the CSV files in `tables/`, compiled in by `build.rs`; a site puts rows of its own before them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::Version;
+use crate::config::{CodeRow, Direction};
+use crate::fhir::system;
+
+/// One row of a code table.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) system: Cow<'static, str>,
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) v2: Cow<'static, str>,
+    pub(crate) to_v2: bool,
+    pub(crate) to_fhir: bool,
+    /// The row holds from this version on.
+    pub(crate) min: Option<Version>,
+    /// The row holds up to this version.
+    pub(crate) max: Option<Version>,
+}
+
+impl Row {
+    fn holds(&self, version: Version) -> bool {
+        self.min.is_none_or(|min| version >= min) && self.max.is_none_or(|max| version <= max)
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/tables.rs"));
+
+/// The HL7 tables of coded fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
+    /// 0001, PID-8 and NK1-15.
+    AdministrativeSex,
+    /// 0002, PID-16.
+    MaritalStatus,
+    /// 0005, PID-10.
+    Race,
+    /// 0006, PID-17.
+    Religion,
+    /// 0063, NK1-3.
+    Relationship,
+    /// 0131, NK1-7.
+    ContactRole,
+    /// 0136, PID-24 and PID-30.
+    YesNo,
+    /// 0171, PID-26: no map, the codes go as they are.
+    Citizenship,
+    /// 0189, PID-22.
+    Ethnicity,
+    /// 0190, XAD.7.
+    AddressUseType,
+    /// 0200, XPN.7.
+    NameUse,
+    /// 0201, XTN.2.
+    TelecomUse,
+    /// 0202, XTN.3.
+    TelecomSystem,
+    /// 0203, CX.5.
+    IdentifierType,
+    /// 0212, PID-28: no map.
+    Nationality,
+    /// 0295, PD1-6: no map.
+    Handicap,
+    /// 0296, PID-15.
+    Language,
+    /// 0446, PID-35: no map.
+    Species,
+    /// 0447, PID-36: no map.
+    Breed,
+    /// 0465, XPN.8.
+    NameRepresentation,
+    /// 0617, XAD.18.
+    AddressUsage,
+    /// 0171 in PID-39: no map.
+    TribalCitizenship,
+}
+
+impl Table {
+    /// All of them.
+    pub(crate) const ALL: [Self; 22] = [
+        Self::AdministrativeSex,
+        Self::MaritalStatus,
+        Self::Race,
+        Self::Religion,
+        Self::Relationship,
+        Self::ContactRole,
+        Self::YesNo,
+        Self::Citizenship,
+        Self::Ethnicity,
+        Self::AddressUseType,
+        Self::NameUse,
+        Self::TelecomUse,
+        Self::TelecomSystem,
+        Self::IdentifierType,
+        Self::Nationality,
+        Self::Handicap,
+        Self::Language,
+        Self::Species,
+        Self::Breed,
+        Self::NameRepresentation,
+        Self::AddressUsage,
+        Self::TribalCitizenship,
+    ];
+
+    /// Its number, four digits.
+    pub(crate) fn number(self) -> &'static str {
+        match self {
+            Self::AdministrativeSex => "0001",
+            Self::MaritalStatus => "0002",
+            Self::Race => "0005",
+            Self::Religion => "0006",
+            Self::Relationship => "0063",
+            Self::ContactRole => "0131",
+            Self::YesNo => "0136",
+            Self::Citizenship | Self::TribalCitizenship => "0171",
+            Self::Ethnicity => "0189",
+            Self::AddressUseType => "0190",
+            Self::NameUse => "0200",
+            Self::TelecomUse => "0201",
+            Self::TelecomSystem => "0202",
+            Self::IdentifierType => "0203",
+            Self::Nationality => "0212",
+            Self::Handicap => "0295",
+            Self::Language => "0296",
+            Self::Species => "0446",
+            Self::Breed => "0447",
+            Self::NameRepresentation => "0465",
+            Self::AddressUsage => "0617",
+        }
+    }
+
+    /// The first table of that number.
+    pub(crate) fn from_number(number: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.number() == number)
+    }
+
+    /// Its code system.
+    pub(crate) fn system(self) -> String {
+        format!("{}{}", system::V2, self.number())
+    }
+
+    /// True for the code system of this table.
+    pub(crate) fn is_system(self, uri: &str) -> bool {
+        uri.strip_prefix(system::V2) == Some(self.number())
+    }
+
+    fn rows(self) -> &'static [Row] {
+        match self {
+            Self::AdministrativeSex => ADMINISTRATIVE_SEX,
+            Self::MaritalStatus => MARITAL_STATUS,
+            Self::Race => RACE,
+            Self::Religion => RELIGION,
+            Self::Relationship => RELATIONSHIP,
+            Self::ContactRole => CONTACT_ROLE,
+            Self::YesNo => YES_NO,
+            Self::Ethnicity => ETHNICITY,
+            Self::AddressUseType | Self::AddressUsage => ADDRESS_USE_TYPE,
+            Self::NameUse => NAME_USE,
+            Self::TelecomUse => TELECOM_USE,
+            Self::TelecomSystem => TELECOM_SYSTEM,
+            Self::IdentifierType => IDENTIFIER_TYPE,
+            Self::Language => LANGUAGE,
+            Self::NameRepresentation => NAME_REPRESENTATION,
+            Self::Citizenship
+            | Self::TribalCitizenship
+            | Self::Nationality
+            | Self::Handicap
+            | Self::Species
+            | Self::Breed => &[],
+        }
+    }
+
+    /// Two files hold the rows of two tables each; a row of the other one is not this table's.
+    fn owns(self, row: &Row) -> bool {
+        match self {
+            Self::AddressUsage => matches!(&*row.v2, "M" | "V") && row.min == Some(Version::V2_7),
+            Self::AddressUseType => {
+                !(row.min == Some(Version::V2_7) && row.to_v2 && row.system.ends_with("address-type"))
+            }
+            _ => true,
+        }
+    }
+}
+
+/// The compiled tables of one configuration.
+#[derive(Debug)]
+pub(crate) struct Codes {
+    version: Version,
+    maps: BTreeMap<Table, CodeMap>,
+}
+
+#[derive(Debug, Default)]
+struct CodeMap {
+    rows: Vec<Row>,
+    /// Positions in `rows`, ordered by FHIR code, then by position.
+    by_fhir: Vec<usize>,
+    /// Positions in `rows`, ordered by v2 code, then by position.
+    by_v2: Vec<usize>,
+}
+
+impl CodeMap {
+    fn new(table: Table, site: &[CodeRow]) -> Self {
+        let own = site.iter().filter(|row| row.table == table.number()).map(|row| Row {
+            system: Cow::Owned(row.system.clone()),
+            code: Cow::Owned(row.code.clone()),
+            v2: Cow::Owned(row.v2.clone()),
+            to_v2: row.direction != Direction::ToFhir,
+            to_fhir: row.direction != Direction::ToV2,
+            min: None,
+            max: None,
+        });
+        let standard = table.rows().iter().filter(|row| table.owns(row) && row.code != "*").cloned();
+        let rows: Vec<Row> = own.chain(standard).collect();
+        let mut by_fhir: Vec<usize> = (0..rows.len()).collect();
+        let mut by_v2 = by_fhir.clone();
+        by_fhir.sort_by(|&a, &b| rows[a].code.cmp(&rows[b].code));
+        by_v2.sort_by(|&a, &b| rows[a].v2.cmp(&rows[b].v2));
+        Self { rows, by_fhir, by_v2 }
+    }
+
+    fn with_code(&self, code: &str) -> impl Iterator<Item = &Row> + use<'_> {
+        let start = self.by_fhir.partition_point(|&at| *self.rows[at].code < *code);
+        let end = self.by_fhir.partition_point(|&at| *self.rows[at].code <= *code);
+        self.by_fhir[start..end].iter().map(|&at| &self.rows[at])
+    }
+
+    fn with_v2(&self, v2: &str) -> impl Iterator<Item = &Row> + use<'_> {
+        let start = self.by_v2.partition_point(|&at| *self.rows[at].v2 < *v2);
+        let end = self.by_v2.partition_point(|&at| *self.rows[at].v2 <= *v2);
+        self.by_v2[start..end].iter().map(|&at| &self.rows[at])
+    }
+}
+
+impl Codes {
+    /// The tables with a site's rows before them, for messages of `version`.
+    pub(crate) fn new(version: Version, site: &[CodeRow]) -> Self {
+        let maps = Table::ALL.into_iter().map(|table| (table, CodeMap::new(table, site))).collect();
+        Self { version, maps }
+    }
+
+    /// The version that is written.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The v2 code that a FHIR coding maps to. Without `system` the element is of type code, whose system is
+    /// known.
+    pub(crate) fn to_v2(&self, table: Table, system: Option<&str>, code: &str) -> Option<&str> {
+        let rows = self.maps.get(&table)?;
+        rows.with_code(code)
+            .find(|row| {
+                row.to_v2
+                    && row.holds(self.version)
+                    && !row.v2.is_empty()
+                    && system.is_none_or(|system| row.system == system)
+            })
+            .map(|row| &*row.v2)
+    }
+
+    /// The FHIR coding (system, code) that a v2 code of a message of `version` maps to.
+    pub(crate) fn to_fhir(&self, table: Table, v2: &str, version: Version) -> Option<(&str, &str)> {
+        let rows = self.maps.get(&table)?;
+        rows.with_v2(v2)
+            .find(|row| row.to_fhir && row.holds(version) && !row.code.is_empty())
+            .map(|row| (&*row.system, &*row.code))
+    }
+
+    /// The FHIR code of a given system that a v2 code maps to, where one table serves two elements.
+    pub(crate) fn to_fhir_in(&self, table: Table, v2: &str, system: &str, version: Version) -> Option<&str> {
+        let rows = self.maps.get(&table)?;
+        rows.with_v2(v2)
+            .find(|row| row.to_fhir && row.holds(version) && row.system == system)
+            .map(|row| &*row.code)
+    }
+
+    /// True where `v2` is a code of the table, mapped or not.
+    pub(crate) fn contains(&self, table: Table, v2: &str) -> bool {
+        !v2.is_empty()
+            && self.maps.get(&table).is_some_and(|rows| rows.with_v2(v2).any(|row| row.holds(self.version)))
+    }
+}
+
+/// The row of a built-in table with that v2 code.
+pub(crate) fn find_v2(table: Table, v2: &str) -> Option<&'static Row> {
+    table.rows().iter().find(|row| row.v2 == v2)
+}
+
+#[cfg(test)]
+mod tests;

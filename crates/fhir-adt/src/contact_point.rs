@@ -1,0 +1,259 @@
+//! ContactPoint ↔ XTN (mapping section 4.5; HL7 v2.5.1 §2.A.89).
+//!
+//! | Id | FHIR → v2 |
+//! | --- | --- |
+//! | TEL-1 | `use=work` → PID-14 (NK1-6), all others → PID-13 (NK1-5) |
+//! | TEL-2 | a missing system is inferred from the value |
+//! | TEL-3 | XTN.3 by table 0202; mobile telephone → `CP`; sms → mobile telephone; from 2.7 other → `PH` |
+//! | TEL-4 | XTN.2 by table 0201; email and url without use → `NET` |
+//! | TEL-5 | email, url → XTN.4; all others XTN.12 (up to 2.4 XTN.1), never both |
+//! | TEL-6, TEL-7 | XTN.5 to XTN.9: certain parts of the number, or the extensions |
+//! | TEL-8 | `use=old` is withheld before 2.7, and without an end |
+//! | TEL-9, TEL-10, TEL-11 | temp has no code; rank and period from 2.6; no value, no repetition |
+//! | TEL-12 | `xtn1_mirror`: XTN.1 repeats XTN.12 |
+//!
+//! Reading is TEL-21 to TEL-25.
+
+use hl7v2::Repetition;
+
+use crate::code_element::{self, Read};
+use crate::codes::Table;
+use crate::config::EmailUseCode;
+use crate::date_time;
+use crate::fhir::{self, ContactPoint, Extension, url};
+use crate::phone_number::{self, Parts};
+use crate::reading::Reading;
+use crate::site::Site;
+use crate::trace::Traced;
+
+/// Which of the two fields a repetition stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// PID-13, NK1-5.
+    Home,
+    /// PID-14, NK1-6.
+    Work,
+    /// PID-40, NK1-40: both kinds.
+    Any,
+}
+
+/// The extensions of XTN.5 to XTN.8.
+const PART_URLS: [&str; 4] = [url::PHONE_COUNTRY, url::PHONE_AREA, url::PHONE_LOCAL, url::PHONE_EXTENSION];
+
+/// TEL-2: the system that a value without one is of.
+pub(crate) fn infer_system(value: &str) -> &'static str {
+    if value.contains('@') {
+        "email"
+    } else if has_scheme(value) {
+        "url"
+    } else if value.chars().filter(char::is_ascii_digit).count() >= 3 {
+        "phone"
+    } else {
+        "other"
+    }
+}
+
+/// TEL-1. An sms number is a mobile telephone and stands with those.
+pub(crate) fn place(point: &ContactPoint) -> Place {
+    if point.r#use.as_deref() == Some("work") && point.system.as_deref() != Some("sms") {
+        Place::Work
+    } else {
+        Place::Home
+    }
+}
+
+/// Writes a contact point; empty where it is not sent (TEL-8, TEL-11).
+pub(crate) fn write(point: &ContactPoint, site: &Site, base: &str) -> Traced {
+    let mut out = Traced::new(base);
+    let Some(value) = point.value.as_deref() else { return out };
+    let (system, used) = match point.system.as_deref() {
+        Some("sms") => ("phone", Some("mobile")),
+        system => (system.unwrap_or_else(|| infer_system(value)), point.r#use.as_deref()),
+    };
+    let ended = point.period.as_ref().is_some_and(|period| period.end.is_some());
+    let period_sent = site.rules.phone_period;
+    if used == Some("old") && !(site.rules.old_phone && ended) {
+        return out;
+    }
+    let internet = matches!(system, "email" | "url");
+    use_code(&mut out, point, used, internet, site);
+    equipment(&mut out, point, system, used, site);
+    if internet {
+        out.set(4, value, "value", "TEL-5");
+    } else {
+        out.set(site.rules.phone_text, value, "value", "TEL-5");
+        if site.config.xtn1_mirror && site.rules.phone_text == 12 && !site.rules.phone_period {
+            out.set(1, value, "value", "TEL-12");
+        }
+        parts(&mut out, point, value, site);
+    }
+    let comment = fhir::extension_string(&point.extension, url::PHONE_COMMENT).unwrap_or_default();
+    out.set(9, comment, "extension", "TEL-7");
+    if period_sent {
+        if let Some(period) = &point.period {
+            let ts = |value: &Option<String>| value.as_deref().and_then(date_time::to_ts).unwrap_or_default();
+            out.set(13, &ts(&period.start), "period.start", "TEL-10");
+            out.set(14, &ts(&period.end), "period.end", "TEL-10");
+        }
+        if let Some(rank) = point.rank {
+            out.set(18, &rank.to_string(), "rank", "TEL-10");
+        }
+    }
+    out
+}
+
+/// XTN.2 (TEL-4, TEL-9).
+fn use_code(out: &mut Traced, point: &ContactPoint, used: Option<&str>, internet: bool, site: &Site) {
+    if internet && site.config.email_use_code == EmailUseCode::Net {
+        return out.fixed(2, 1, "NET", "TEL-4");
+    }
+    match code_element::write(used, point.use_element.as_ref(), Table::TelecomUse, None, site) {
+        Some(code) => code_element::set(out, 2, Some(&code), "use", "TEL-4"),
+        // Also for a use without code: it is read back as no use, and written so again.
+        None if internet => out.fixed(2, 1, "NET", "TEL-4"),
+        None => {}
+    }
+}
+
+/// XTN.3 (TEL-3).
+fn equipment(out: &mut Traced, point: &ContactPoint, system: &str, used: Option<&str>, site: &Site) {
+    let alternate = code_element::alternate(point.system_element.as_ref(), Table::TelecomSystem);
+    let code = match (alternate, system) {
+        (Some(code), _) => return out.set(3, code, "system", "CD-15"),
+        (None, "phone") if used == Some("mobile") => "CP",
+        (None, "phone") => "PH",
+        (None, "other") if site.rules.equipment_required => "PH",
+        (None, system) => site.codes.to_v2(Table::TelecomSystem, None, system).unwrap_or_default(),
+    };
+    out.set(3, code, "system", "TEL-3");
+}
+
+/// XTN.5 to XTN.8 (TEL-6, TEL-7).
+fn parts(out: &mut Traced, point: &ContactPoint, value: &str, site: &Site) {
+    let numeric =
+        |text: &&str| !site.rules.phone_parts_numeric || text.bytes().all(|byte| byte.is_ascii_digit());
+    let extended = PART_URLS.map(|url| fhir::extension_string(&point.extension, url).filter(numeric));
+    if extended.iter().any(Option::is_some) {
+        for (component, part) in (5..).zip(extended) {
+            out.set(component, part.unwrap_or_default(), "extension", "TEL-7");
+        }
+    } else if let Some(parts) = phone_number::split(value, &site.config.default_country) {
+        for (component, part) in (5..).zip([&parts.country, &parts.area, &parts.local, &parts.extension]) {
+            out.set(component, part, "value", "TEL-6");
+        }
+    }
+}
+
+/// Reads a contact point; `None` where it has no value.
+pub(crate) fn read(
+    xtn: &Repetition<'_>,
+    place: Place,
+    reading: &Reading<'_>,
+    where_: &str,
+) -> Option<ContactPoint> {
+    let component = |number| reading.text(xtn.component(number));
+    let equipment = component(3);
+    let address = component(4);
+    let internet = match equipment.as_deref() {
+        Some("Internet" | "X.400") => true,
+        Some(_) => false,
+        None => address.is_some(),
+    };
+    // TEL-21
+    let value = address
+        .filter(|_| internet)
+        .or_else(|| component(12))
+        .or_else(|| component(1))
+        .or_else(|| assembled(&[5, 6, 7, 8].map(component)))?;
+    // TEL-22
+    let used = component(2);
+    let system = match equipment.as_deref() {
+        Some("Internet" | "X.400") if has_scheme(&value) => plain("url"),
+        Some("Internet" | "X.400") => plain("email"),
+        None if internet => plain(if has_scheme(&value) { "url" } else { "email" }),
+        None if used.as_deref() == Some("BPN") => plain("pager"),
+        None => plain(if reading.own { "other" } else { "phone" }),
+        Some("CP") => plain("phone"),
+        Some(code) => {
+            let mut read = code_element::read(Some(code), Table::TelecomSystem, None, reading);
+            read.code.get_or_insert_with(|| "other".to_owned());
+            read
+        }
+    };
+    // TEL-23
+    let field_use = match (place, reading.own) {
+        (Place::Work, _) => Some("work"),
+        (Place::Home, false) => Some("home"),
+        (Place::Home, true) | (Place::Any, _) => None,
+    };
+    let used = match (equipment.as_deref(), used.as_deref()) {
+        (Some("CP"), _) => plain("mobile"),
+        (_, None) => Read { code: field_use.map(str::to_owned), element: None },
+        (_, Some("NET")) => {
+            Read { code: field_use.filter(|_| place == Place::Work).map(str::to_owned), element: None }
+        }
+        (None, Some("BPN")) => Read::default(),
+        (_, Some(code)) => code_element::read(Some(code), Table::TelecomUse, None, reading),
+    };
+    let rank = component(18).and_then(|rank| rank.parse().ok()).filter(|rank| *rank > 0);
+    Some(ContactPoint {
+        extension: part_extensions(xtn, &value, internet, reading),
+        system: system.code,
+        system_element: system.element,
+        value: Some(value),
+        r#use: used.code,
+        use_element: used.element,
+        rank,
+        period: reading.period([xtn.component(13), xtn.component(14)], None, where_),
+    })
+}
+
+fn plain(code: &str) -> Read {
+    Read { code: Some(code.to_owned()), element: None }
+}
+
+/// TEL-24.
+fn part_extensions(
+    xtn: &Repetition<'_>,
+    value: &str,
+    internet: bool,
+    reading: &Reading<'_>,
+) -> Vec<Extension> {
+    let component = |number| reading.text(xtn.component(number));
+    let [country, area, local, extension] = [5, 6, 7, 8].map(|n| component(n).unwrap_or_default());
+    let parts = Parts { country, area, local, extension };
+    let expected = phone_number::split(value, &reading.site.config.default_country);
+    let mut extensions = Vec::new();
+    if !internet && parts != expected.unwrap_or_default() {
+        let values = [parts.country, parts.area, parts.local, parts.extension];
+        let valued = PART_URLS.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
+        extensions.extend(valued.map(|(url, value)| Extension::string(url, value)));
+    }
+    extensions.extend(component(9).map(|comment| Extension::string(url::PHONE_COMMENT, comment)));
+    extensions
+}
+
+/// `[+5 ][6 ]7[ X8]`.
+fn assembled(parts: &[Option<String>; 4]) -> Option<String> {
+    let [country, area, local, extension] = parts;
+    let mut text = String::new();
+    if let Some(country) = country {
+        text.push_str(&format!("+{country} "));
+    }
+    if let Some(area) = area {
+        text.push_str(&format!("{area} "));
+    }
+    text.push_str(local.as_deref()?);
+    if let Some(extension) = extension {
+        text.push_str(&format!(" X{extension}"));
+    }
+    Some(text)
+}
+
+/// True for `scheme://…`.
+fn has_scheme(value: &str) -> bool {
+    value.split_once("://").is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    })
+}

@@ -1,0 +1,132 @@
+//! From a difference to an issue: how bad it is, and why it is so (mapping section 10.2).
+//!
+//! What is lost is computed by comparing; this table only gives the words.
+
+use serde_json::Value;
+
+use crate::compare::{Action, Difference};
+use crate::config::CharsetName;
+use crate::report::{Issue, IssueType, Severity};
+use crate::site::Site;
+
+/// One reason: the element, without indexes, at the end of a FHIRPath, the rule, and the words.
+type Reason = (&'static str, &'static str, &'static str);
+
+/// The first match counts.
+const REASONS: &[Reason] = &[
+    ("Patient.active", "10.2", "HL7 v2 has no place for it"),
+    ("Patient.text", "10.2", "the narrative is not sent"),
+    ("Patient.language", "10.2", "HL7 v2 has no place for the language of the resource"),
+    ("Patient.contained", "10.2", "contained resources are not sent; their identifiers and names are"),
+    ("Patient.photo", "10.2", "HL7 v2 has no place for it"),
+    ("Patient.managingOrganization", "10.2", "HL7 v2 has no place for it"),
+    ("Patient.link", "2.1", "no event is sent for this link"),
+    ("Patient.meta.lastUpdated", "3.1", "PID-33 has four digits of fraction, and exists from 2.4"),
+    ("Patient.meta.security", "10.2", "the privacy label is not carried"),
+    ("meta", "10.2", "HL7 v2 has no place for it"),
+    ("identifier.use", "6.1", "CX has no place for it"),
+    ("identifier.type.text", "6.1", "CX.5 is a code"),
+    ("identifier.type.coding", "6.1", "CX.5 takes one code of table 0203, or a short one without system"),
+    ("identifier.type", "6.1", "CX.5 takes one code of table 0203, or a short one without system"),
+    ("identifier.assigner", "6.1", "CX.10 takes an identifier and a name, from 2.5"),
+    ("identifier.assigner.reference", "6.1", "CX.10 takes an identifier and a name"),
+    ("identifier.period", "6.1", "CX.7 and CX.8 are dates, from 2.4"),
+    ("identifier.period.start", "6.1", "CX.7 is a date"),
+    ("identifier.period.end", "6.1", "CX.8 is a date"),
+    ("identifier.system", "6.2", "the assigning authority reads back as another system"),
+    ("identifier", "6.1", "an identifier without value, or a repeated one, is not sent"),
+    ("name.text", "4.3", "XPN has no place for it beside the parts"),
+    ("name.use", "NM-4", "table 0200 has no code for it in this version"),
+    ("name.given", "NM-1", "further given names are split at blanks"),
+    ("name.prefix", "NM-1", "split at blanks"),
+    ("name.suffix", "NM-1", "split at blanks and commas"),
+    ("name.period", "4.3", "XPN has no place for a period in this version"),
+    ("name", "NM-3", "a name without parts is not sent"),
+    ("telecom.rank", "TEL-10", "XTN.18 exists from 2.6"),
+    ("telecom.period", "TEL-10", "XTN.13 and XTN.14 exist from 2.6"),
+    ("telecom.use", "TEL-9", "table 0201 has no code for it in this version"),
+    ("telecom.system", "TEL-3", "table 0202 has no code for it in this version"),
+    ("telecom", "TEL-11", "a contact point without value is not sent"),
+    ("address.line", "4.4", "XAD has two lines; further ones are joined with the second"),
+    ("address.text", "4.4", "XAD has no place for it beside the parts"),
+    ("address.type", "4.4", "XAD.7 takes one code; XAD.18 exists from 2.7"),
+    ("address.use", "4.4", "table 0190 has no code for it in this version"),
+    ("address.period", "4.4", "XAD has no place for a period in this version"),
+    ("communication.preferred", "5.1", "PID-15 has no place for it"),
+    ("communication", "5.1", "PID-15 takes one language"),
+    ("coding.version", "CD-6", "the field has no place for it in this version"),
+    ("coding.userSelected", "CD-6", "the field has no place for it"),
+    ("coding.display", "CD-2", "two codings and a text share the places of two displays"),
+    ("coding", "CD-6", "the field has no further place for a coding"),
+    ("contact.relationship", "5.2", "NK1-3 and NK1-7 take one each"),
+    ("contact.period.start", "5.2", "NK1-8 is a date"),
+    ("contact.period.end", "5.2", "NK1-9 is a date"),
+    ("contact", "5.2", "a contact with nothing to send is not sent"),
+    ("generalPractitioner.reference", "4.6", "the identifier is sent instead"),
+    ("birthDate.extension", "5.1", "only a birth time on the birth date has a place"),
+    ("extension", "5.1", "the extension has no place in this version"),
+];
+
+/// The issue that tells a difference.
+pub(crate) fn issue(difference: &Difference<'_>, source_path: &str, site: &Site) -> Issue {
+    let plain = without_indexes(&difference.expression);
+    if let Some(issue) = warning(&plain, difference, source_path) {
+        return issue;
+    }
+    let code = match difference.action {
+        Action::Add => IssueType::NotSupported,
+        Action::Replace | Action::Remove => IssueType::Incomplete,
+    };
+    let replaced = site.config.charset != CharsetName::Utf8
+        && matches!(difference.base, Some(Value::String(text)) if text.contains('?'));
+    if replaced {
+        let reason = "the message's character set lacks a character; it became a question mark";
+        return Issue::new(Severity::Information, IssueType::Incomplete, "ESC-6", source_path, reason);
+    }
+    let found = REASONS.iter().find(|(element, ..)| {
+        plain.strip_suffix(element).is_some_and(|head| head.is_empty() || head.ends_with('.'))
+    });
+    let (rule, reason) = match (found, difference.action) {
+        (Some((_, rule, reason)), _) => (*rule, *reason),
+        (None, Action::Add) => ("10.2", "HL7 v2 has no place for it"),
+        (None, Action::Replace) => ("10.1", "reads back changed"),
+        (None, Action::Remove) => ("10.1", "reads back with more than was given"),
+    };
+    Issue::new(Severity::Information, code, rule, source_path, reason)
+}
+
+/// The losses after which a receiver may act wrongly.
+fn warning(plain: &str, difference: &Difference<'_>, source_path: &str) -> Option<Issue> {
+    let value = difference.value;
+    let member = |name: &str| value.and_then(|value| value.get(name)).and_then(Value::as_str);
+    let (rule, reason) = match plain {
+        "Patient.active" if value == Some(&Value::Bool(false)) => {
+            ("10.2", "HL7 v2 has no place for it: the receiver will take the record for an active one")
+        }
+        "Patient.link" => ("2.1", "no event is sent for this link"),
+        "Patient.telecom" | "Patient.contact.telecom"
+            if difference.action == Action::Add && member("use") == Some("old") =>
+        {
+            ("TEL-8", "an old number is withheld, because HL7 v2 before 2.7 cannot mark it as old")
+        }
+        "Patient.meta.security" if matches!(member("code"), Some("R" | "V")) => {
+            ("10.2", "the privacy label is not carried")
+        }
+        _ => return None,
+    };
+    Some(Issue::warning(IssueType::NotSupported, rule, source_path, reason))
+}
+
+fn without_indexes(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            _ if !inside => plain.push(c),
+            _ => {}
+        }
+    }
+    plain
+}

@@ -1,0 +1,38 @@
+//! One configuration, compiled: what every rule of the mapping looks things up in.
+
+use jiff::tz::TimeZone;
+
+use crate::assigning_authority::{Designator, Registry};
+use crate::codes::Codes;
+use crate::coding_system::SystemNames;
+use crate::config::{ConfigError, MappingConfig};
+use crate::version::Rules;
+
+/// A checked configuration with its tables.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) config: MappingConfig,
+    pub(crate) rules: &'static Rules,
+    pub(crate) codes: Codes,
+    pub(crate) systems: SystemNames,
+    pub(crate) registry: Registry,
+    pub(crate) zone: TimeZone,
+    pub(crate) logical_authority: Designator,
+    pub(crate) default_authority: Designator,
+}
+
+impl Site {
+    pub(crate) fn new(config: MappingConfig) -> Result<Self, ConfigError> {
+        config.validate()?;
+        Ok(Self {
+            rules: config.version.rules(),
+            codes: Codes::new(config.version, &config.codes),
+            systems: SystemNames::new(&config.coding_systems),
+            registry: Registry::new(&config)?,
+            zone: crate::date_time::zone(&config.timezone).unwrap_or(TimeZone::UTC),
+            logical_authority: Designator::parse(&config.logical_id.authority),
+            default_authority: Designator::parse(&config.default_authority),
+            config,
+        })
+    }
+}
