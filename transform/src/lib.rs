@@ -1,1 +1,81 @@
-//! The FHIR hook: Patient writes in, ADT messages onto the queue.
+//! The FHIR hook: Patient writes in, ADT messages onto the queue, reads out of the message store.
+//!
+//! It speaks the persistence API of FHIR Works on AWS (`POST|GET|PUT|DELETE {base}/persistence/Patient[/{id}]`).
+//! One write goes one way through: `routes` says what is asked, `body` reads it strictly, `mapping` turns it into ADT,
+//! `write` queues it and remembers it, `hook` answers. A 2xx means durable in the queue. A read answers from the
+//! message store, or from what was accepted last, so that a read after a write never misses it.
+//!
+//! What a client may make of a status:
+//!
+//! | status | meaning |
+//! | --- | --- |
+//! | 200, 201 | done and durable |
+//! | 400, 404, 405, 406, 412, 413, 415, 501 | final: the same request will be refused again |
+//! | 408, 429, 500, 503 | may be sent again; 429 and 503 say when. Nothing was queued, unless a write outlasted `request_timeout`: name the request with `Idempotency-Key`, and its repeat is recognised |
+//!
+//! Writes of one patient are put in one order within one process. Where several processes serve one queue, the order
+//! in which they reach the queue counts.
+#![warn(missing_docs)]
+
+mod body;
+mod config;
+mod envelope;
+mod error;
+mod hook;
+mod lookup;
+mod mapping;
+mod negotiate;
+mod patient_lock;
+mod record;
+mod resource_types;
+mod routes;
+mod serve;
+mod stamp;
+mod write;
+
+use std::sync::Arc;
+
+use message_store::MessageStore;
+use queue::Queue;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Config, HookConfig, Settings};
+pub use error::Error;
+
+/// What the hook stands on.
+#[derive(Clone, Debug)]
+pub struct Dependencies {
+    /// Takes the messages.
+    pub queue: Arc<dyn Queue>,
+    /// Holds what was delivered and what was accepted.
+    pub store: Arc<dyn MessageStore>,
+}
+
+/// Serves the hook on `listener` until `shutdown`, then finishes what is in flight.
+///
+/// New requests get 503 during the drain. A write that has begun is finished even when its client has gone.
+///
+/// # Errors
+/// [`Error::Config`] or [`Error::Mapping`] before anything is served; [`Error::Queue`] when the queue broke for good:
+/// then the process must exit and start again.
+pub async fn run(
+    config: Config,
+    dependencies: Dependencies,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    config.hook.check()?;
+    let queue = Arc::clone(&dependencies.queue);
+    let hook = Arc::new(hook::Hook::new(&config, dependencies)?);
+    let stop = shutdown.child_token();
+    let mut serving = std::pin::pin!(serve::serve(hook, &config.hook, listener, stop.clone()));
+    tokio::select! {
+        () = &mut serving => Ok(()),
+        error = queue.failed() => {
+            stop.cancel();
+            serving.await;
+            Err(Error::Queue(error))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The hook's settings.
+
+use std::{net::SocketAddr, time::Duration};
+
+use fhir_adt::MappingConfig;
+use serde::Deserialize;
+
+use crate::Error;
+
+/// What [`run`](crate::run) needs to know.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP side.
+    pub hook: HookConfig,
+    /// How messages are made.
+    pub message: MappingConfig,
+}
+
+/// The whole file of the `transform` program: [`Config`] and the sections of what it stands on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The HTTP side.
+    pub hook: HookConfig,
+    /// How messages are made.
+    pub message: MappingConfig,
+    /// Where messages go.
+    pub queue: queue::Config,
+    /// Where messages are kept.
+    pub store: message_store::Config,
+    /// How it logs.
+    pub log: service::telemetry::Config,
+}
+
+/// The `[hook]` section.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HookConfig {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// A path before every route, such as the stage `/prod` of an API gateway. Routes work with and without it.
+    pub base_path: String,
+    /// The most a request body may hold, in bytes. The router of FHIR Works on AWS lets 6 MB through.
+    pub max_body_bytes: usize,
+    /// The most that bodies of all requests together may hold, in bytes; a body waits for room.
+    pub max_buffered_bytes: usize,
+    /// Time for a request body to arrive, and for room to read it into.
+    #[serde(with = "service::config::duration")]
+    pub body_timeout: Duration,
+    /// Time for the head of a request to arrive, idle time between two requests included. Longer than a load
+    /// balancer keeps an idle connection.
+    #[serde(with = "service::config::duration")]
+    pub idle_timeout: Duration,
+    /// Time for an answer. API gateways give up after 29 s.
+    #[serde(with = "service::config::duration")]
+    pub request_timeout: Duration,
+    /// Time for requests in flight to finish at shutdown.
+    #[serde(with = "service::config::duration")]
+    pub drain_timeout: Duration,
+    /// Connections served at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// Requests worked on at once; more are answered 429.
+    pub max_requests: usize,
+    /// Names the receiver in the message control id, so that two receivers of one write get two ids.
+    pub destination: String,
+}
+
+impl Default for HookConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            base_path: String::new(),
+            max_body_bytes: 6 * 1024 * 1024,
+            max_buffered_bytes: 64 * 1024 * 1024,
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            request_timeout: Duration::from_secs(20),
+            drain_timeout: Duration::from_secs(5),
+            max_connections: 1024,
+            max_requests: 256,
+            destination: "default".to_owned(),
+        }
+    }
+}
+
+impl HookConfig {
+    /// What serde cannot check.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the setting.
+    pub fn check(&self) -> Result<(), Error> {
+        let plain = |segment: &str| {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            !segment.is_empty() && segment != "persistence" && segment.bytes().all(known)
+        };
+        let base = self.base();
+        let path = base.strip_prefix('/').is_some_and(|path| path.split('/').all(plain));
+        if !base.is_empty() && !path {
+            return Err(Error::Config { setting: "hook.base_path", reason: "is not a path such as /prod" });
+        }
+        let not_zero = [
+            ("hook.max_body_bytes", self.max_body_bytes == 0),
+            ("hook.body_timeout", self.body_timeout.is_zero()),
+            ("hook.idle_timeout", self.idle_timeout.is_zero()),
+            ("hook.request_timeout", self.request_timeout.is_zero()),
+            ("hook.max_connections", self.max_connections == 0),
+            ("hook.max_requests", self.max_requests == 0),
+            ("hook.destination", self.destination.is_empty()),
+        ];
+        if self.max_buffered_bytes / 1024 < self.max_body_bytes.div_ceil(1024) {
+            let reason = "must be at least hook.max_body_bytes";
+            return Err(Error::Config { setting: "hook.max_buffered_bytes", reason });
+        }
+        match not_zero.into_iter().find(|(_, wrong)| *wrong) {
+            Some((setting, _)) => Err(Error::Config { setting, reason: "must not be zero or empty" }),
+            None => Ok(()),
+        }
+    }
+
+    /// The base path without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        self.base_path.trim_end_matches('/')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_paths_as_base_and_nothing_else() {
+        for (base, valid) in [
+            ("", true),
+            ("/", true),
+            ("/prod", true),
+            ("/a/b-1/", true),
+            ("prod", false),
+            ("//", true),
+            ("/a//b", false),
+            ("/a b", false),
+            ("/persistence", false),
+        ] {
+            let config = HookConfig { base_path: base.to_owned(), ..HookConfig::default() };
+            assert_eq!(config.check().is_ok(), valid, "{base}");
+        }
+    }
+
+    #[test]
+    fn refuses_limits_of_zero() {
+        let config = HookConfig { max_requests: 0, ..HookConfig::default() };
+        assert!(config.check().unwrap_err().to_string().contains("hook.max_requests"));
+    }
+}

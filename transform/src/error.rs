@@ -1,0 +1,317 @@
+//! Why a request is refused, and the one place where that becomes an HTTP answer.
+//!
+//! [`HookError::answer`] is the translation: status, FHIR issue type, text for the client, headers. The persistence
+//! surface wraps it in its envelope; another surface needs another wrapper, not another translation.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use message_store::StoreError;
+use queue::QueueError;
+use serde_json::json;
+
+use crate::envelope;
+
+/// Why the hook could not start, or not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting makes no sense.
+    #[error("{setting} {reason}")]
+    Config {
+        /// Section and key.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The `[message]` section cannot be used.
+    #[error("[message]: {0}")]
+    Mapping(#[source] fhir_adt::ConfigError),
+    /// The queue broke for good.
+    #[error("queue: {0}")]
+    Queue(#[source] QueueError),
+}
+
+/// Why a request is not done. `Display` is for the log and holds no value of a request.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HookError {
+    #[error("body is not JSON at line {line} column {column}")]
+    NotJson { line: usize, column: usize },
+    #[error("body is not a JSON object")]
+    NotObject,
+    #[error("body has a duplicate key")]
+    DuplicateKey { path: String },
+    #[error("body is not UTF-8")]
+    NotUtf8,
+    #[error("body is nested too deeply")]
+    TooDeep,
+    #[error("body is empty")]
+    EmptyBody,
+    #[error("body is over the limit of {limit} bytes")]
+    BodyTooLarge { limit: usize },
+    #[error("body did not arrive in time")]
+    BodyTimeout,
+    #[error("body was cut off")]
+    BodyCutOff,
+    #[error("content type is not supported")]
+    ContentType { given: String },
+    #[error("content encoding is not supported")]
+    ContentEncoding,
+    #[error("no JSON accepted")]
+    NotAcceptable,
+    #[error("resourceType is missing")]
+    ResourceTypeMissing,
+    #[error("resourceType differs from the path")]
+    ResourceTypeDiffers { body: Option<&'static str>, path: &'static str },
+    #[error("resource type is not supported")]
+    UnsupportedType { name: String },
+    #[error("no such resource type")]
+    UnknownType { name: String },
+    #[error("id is not a FHIR id")]
+    InvalidId,
+    #[error("body id does not match the path")]
+    IdDiffers { path: String, missing: bool },
+    #[error("the mapping refuses the resource: {}", places(.issues))]
+    Refused { issues: Vec<Refusal> },
+    #[error("no such patient")]
+    NotFound { id: String },
+    #[error("no such path")]
+    NoSuchPath,
+    #[error("method is not allowed here")]
+    MethodNotAllowed { method: String, allow: &'static str },
+    #[error("interaction is not supported")]
+    UnsupportedInteraction { name: String },
+    #[error("conditional create is not supported")]
+    ConditionalCreate,
+    #[error("conditional update is not supported")]
+    ConditionalUpdate,
+    #[error("another version is current")]
+    VersionConflict { expected: String, current: String },
+    #[error("the patient exists")]
+    Exists { id: String },
+    #[error("message of {size} bytes is over the queue's limit of {limit}")]
+    MessageTooLarge { size: usize, limit: usize },
+    #[error("queue did not take the message: {0}")]
+    Queue(#[source] QueueError),
+    #[error("the write is not done within the time for a request")]
+    WriteTimeout,
+    #[error("the store did not answer within the time for a request")]
+    ReadTimeout,
+    #[error("{0}")]
+    Store(#[source] StoreError),
+    #[error("stored message cannot be read: {reason}")]
+    Unreadable { id: String, reason: String },
+    #[error("too many requests")]
+    TooManyRequests,
+    #[error("shutting down")]
+    Draining,
+    #[error("internal error: {reason}")]
+    Internal { trace: String, reason: &'static str },
+}
+
+/// One thing the mapping does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// FHIR issue type.
+    pub(crate) code: &'static str,
+    /// FHIRPath of the element.
+    pub(crate) expression: String,
+    /// Rule and reason, without values.
+    pub(crate) diagnostics: String,
+}
+
+/// An error as HTTP and FHIR say it.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// FHIR R4 issue-type.
+    pub(crate) code: &'static str,
+    /// For the client: may name an id it sent itself, never an element's value.
+    pub(crate) text: String,
+}
+
+impl HookError {
+    /// The translation. Final: 400 404 405 406 412 413 415 501; worth a retry: 408 429 500 503.
+    pub(crate) fn answer(&self) -> Answer {
+        let answer = |status, code, text: &str| Answer { status, code, text: text.to_owned() };
+        match self {
+            Self::NotJson { line, column } => {
+                let text = format!("Body is not valid JSON at line {line} column {column}.");
+                answer(StatusCode::BAD_REQUEST, "invalid", &text)
+            }
+            Self::NotObject => answer(StatusCode::BAD_REQUEST, "invalid", "Body must be a JSON object."),
+            Self::DuplicateKey { path } => {
+                answer(StatusCode::BAD_REQUEST, "invalid", &format!("Body has a duplicate key at {path}."))
+            }
+            Self::NotUtf8 => answer(StatusCode::BAD_REQUEST, "invalid", "Body is not UTF-8."),
+            Self::TooDeep => answer(StatusCode::BAD_REQUEST, "invalid", "Body is nested too deeply."),
+            Self::EmptyBody => answer(StatusCode::BAD_REQUEST, "required", "Body is empty."),
+            Self::BodyTooLarge { limit } => {
+                answer(StatusCode::PAYLOAD_TOO_LARGE, "too-long", &format!("Body exceeds {limit} bytes."))
+            }
+            Self::BodyTimeout => {
+                answer(StatusCode::REQUEST_TIMEOUT, "timeout", "Body did not arrive in time.")
+            }
+            Self::BodyCutOff => answer(StatusCode::BAD_REQUEST, "incomplete", "Body is not complete."),
+            Self::ContentType { given } => {
+                let text = format!("Content-Type {given} is not supported. Send application/fhir+json.");
+                answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", &text)
+            }
+            Self::ContentEncoding => {
+                let text = "Content-Encoding is not supported. Send the body as it is.";
+                answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text)
+            }
+            Self::NotAcceptable => {
+                answer(StatusCode::NOT_ACCEPTABLE, "not-supported", "Only application/json can be produced.")
+            }
+            Self::ResourceTypeMissing => {
+                answer(StatusCode::BAD_REQUEST, "required", "resourceType is missing.")
+            }
+            Self::ResourceTypeDiffers { body, path } => {
+                let body = body.unwrap_or("resource of no known type");
+                answer(StatusCode::BAD_REQUEST, "invalid", &format!("Body is a {body}, path says {path}."))
+            }
+            Self::UnsupportedType { name } => {
+                let text = format!("ResourceType {name} is not supported.");
+                answer(StatusCode::BAD_REQUEST, "not-supported", &text)
+            }
+            Self::UnknownType { name } => {
+                let text = format!("ResourceType {name} is not supported.");
+                answer(StatusCode::NOT_FOUND, "not-found", &text)
+            }
+            Self::InvalidId => answer(StatusCode::BAD_REQUEST, "value", "id is not a FHIR id."),
+            Self::IdDiffers { path, missing } => {
+                let how = if *missing { "missing" } else { "different" };
+                let text = format!("Can not update Patient/{path}: body id is {how}.");
+                answer(StatusCode::BAD_REQUEST, "invalid", &text)
+            }
+            Self::Refused { issues } => answer(StatusCode::BAD_REQUEST, "processing", &refused(issues)),
+            Self::NotFound { id } => {
+                let text = format!("Unable to find resource Patient with {id}");
+                answer(StatusCode::NOT_FOUND, "not-found", &text)
+            }
+            Self::NoSuchPath => answer(StatusCode::NOT_FOUND, "not-found", "No such path."),
+            Self::MethodNotAllowed { method, .. } => {
+                let text = format!("{method} is not allowed here.");
+                answer(StatusCode::METHOD_NOT_ALLOWED, "not-supported", &text)
+            }
+            Self::UnsupportedInteraction { name } => {
+                answer(StatusCode::NOT_IMPLEMENTED, "not-supported", &format!("{name} is not supported."))
+            }
+            Self::ConditionalCreate => {
+                let text = "Conditional create is not supported.";
+                answer(StatusCode::PRECONDITION_FAILED, "not-supported", text)
+            }
+            Self::ConditionalUpdate => {
+                let text = "Conditional update is not supported.";
+                answer(StatusCode::NOT_IMPLEMENTED, "not-supported", text)
+            }
+            Self::VersionConflict { expected, current } => {
+                let text = format!("Version {expected} expected, {current} is current.");
+                answer(StatusCode::PRECONDITION_FAILED, "conflict", &text)
+            }
+            Self::Exists { id } => {
+                answer(StatusCode::PRECONDITION_FAILED, "conflict", &format!("Patient/{id} exists."))
+            }
+            Self::MessageTooLarge { size, limit } => {
+                let text = format!("Message is {size} bytes, the queue takes {limit}.");
+                answer(StatusCode::PAYLOAD_TOO_LARGE, "too-long", &text)
+            }
+            Self::Queue(_) | Self::WriteTimeout => {
+                let text = "Unable to pass request to back end system";
+                answer(StatusCode::SERVICE_UNAVAILABLE, "transient", text)
+            }
+            Self::ReadTimeout
+            | Self::Store(StoreError::Unavailable { .. } | StoreError::Full | StoreError::Changed) => {
+                answer(StatusCode::SERVICE_UNAVAILABLE, "transient", "Message store is unavailable.")
+            }
+            Self::Store(StoreError::Corrupt { .. } | StoreError::Config { .. }) => {
+                let text = "Message store cannot be read.";
+                answer(StatusCode::INTERNAL_SERVER_ERROR, "exception", text)
+            }
+            Self::Unreadable { id, .. } => {
+                let text = format!("Stored message of Patient/{id} cannot be read.");
+                answer(StatusCode::INTERNAL_SERVER_ERROR, "exception", &text)
+            }
+            Self::TooManyRequests => answer(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many requests."),
+            Self::Draining => answer(StatusCode::SERVICE_UNAVAILABLE, "transient", "Shutting down."),
+            Self::Internal { trace, .. } => {
+                let text = format!("Internal error {trace}.");
+                answer(StatusCode::INTERNAL_SERVER_ERROR, "exception", &text)
+            }
+        }
+    }
+
+    /// The body may not have been read, or the process is going away: the connection ends with the answer.
+    fn closes(&self) -> bool {
+        matches!(
+            self,
+            Self::BodyTooLarge { .. }
+                | Self::BodyTimeout
+                | Self::BodyCutOff
+                | Self::TooManyRequests
+                | Self::Draining
+        )
+    }
+}
+
+/// The persistence surface: `{"resource":{},"message":"…"}`.
+impl IntoResponse for HookError {
+    fn into_response(self) -> Response {
+        let Answer { status, code, text } = self.answer();
+        if status.is_server_error() {
+            tracing::error!(http.status = status.as_u16(), issue = code, error = %self, "refused: {self}");
+        } else {
+            tracing::info!(http.status = status.as_u16(), issue = code, error = %self, "refused: {self}");
+        }
+        let mut response = envelope::response(status, &json!({}), &text);
+        let headers = response.headers_mut();
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            // Spread over two seconds, so that refused clients do not come back at once.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(rand::random_range(1..=2_u16)));
+        }
+        if let Self::MethodNotAllowed { allow, .. } = &self {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.closes() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for HookError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<QueueError> for HookError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::TooLarge { size_bytes, limit_bytes } => {
+                Self::MessageTooLarge { size: size_bytes, limit: limit_bytes }
+            }
+            other => Self::Queue(other),
+        }
+    }
+}
+
+/// The sample's text, then what is wrong and where.
+fn refused(issues: &[Refusal]) -> String {
+    let mut text = "Unable to parse resource Patient".to_owned();
+    for (index, issue) in issues.iter().take(MOST_ISSUES).enumerate() {
+        text.push_str(if index == 0 { ": " } else { "; " });
+        text.push_str(&format!("{} {} ({})", issue.expression, issue.diagnostics, issue.code));
+    }
+    if issues.len() > MOST_ISSUES {
+        text.push_str(&format!("; and {} more", issues.len() - MOST_ISSUES));
+    }
+    text
+}
+
+fn places(issues: &[Refusal]) -> String {
+    let places: Vec<_> = issues.iter().take(MOST_ISSUES).map(|issue| issue.code).collect();
+    places.join(", ")
+}
+
+const MOST_ISSUES: usize = 10;

@@ -1,0 +1,157 @@
+//! The mapping as the hook uses it: the only file that knows the API of `fhir-adt`.
+
+use std::collections::HashMap;
+
+use fhir_adt::{
+    Conversion, Interaction, Mapper, MappingConfig, MappingContext, MergeTrigger, Rejection, Residue,
+    Seealso, Severity, Subject,
+};
+use jiff::Timestamp;
+use message_store::PatientKey;
+use serde_json::{Value, json};
+
+use crate::{
+    Error,
+    error::{HookError, Refusal},
+    stamp::Stamp,
+};
+
+/// Patient to messages and back, with the settings of this hook.
+pub(crate) struct Mapping {
+    mapper: Mapper,
+    destination: String,
+}
+
+/// What a conversion needs to know beside the patient.
+pub(crate) struct Facts<'a> {
+    pub(crate) patient: &'a PatientKey,
+    pub(crate) stamp: Stamp,
+    pub(crate) request_id: &'a str,
+    /// Patients named in `link`, by id.
+    pub(crate) linked: &'a HashMap<String, Value>,
+    /// The patient before the write, as far as [`Mapping::wants_previous`] asks for it.
+    pub(crate) previous: Option<&'a Value>,
+}
+
+/// A message to send.
+pub(crate) struct Message {
+    pub(crate) control_id: String,
+    /// Such as `ADT^A28`.
+    pub(crate) event: String,
+    pub(crate) er7: String,
+}
+
+/// A stored message, read.
+pub(crate) struct Reading {
+    /// Says which of two messages is newer.
+    pub(crate) time: Stamp,
+    pub(crate) said: Said,
+}
+
+/// What a message says of one patient.
+pub(crate) enum Said {
+    /// This is the patient's state.
+    Patient(Value),
+    /// The patient was deleted.
+    Deleted,
+    /// Nothing of the patient's state: a link, or the merge of another record into this one.
+    Nothing,
+}
+
+impl Mapping {
+    pub(crate) fn new(config: MappingConfig, destination: String) -> Result<Self, Error> {
+        Ok(Self { mapper: Mapper::new(config).map_err(Error::Mapping)?, destination })
+    }
+
+    /// Whether links make it matter what the patient was before an update.
+    pub(crate) fn wants_previous(&self) -> bool {
+        let config = self.mapper.config();
+        config.link.seealso != Seealso::Off
+            || config.merge.trigger != MergeTrigger::ReplacedBy
+            || config.residue != Residue::Off
+    }
+
+    /// The messages of a write, in the order they are sent; none where the configuration sends nothing for it.
+    pub(crate) fn convert(
+        &self,
+        patient: &Value,
+        interaction: Interaction,
+        facts: &Facts<'_>,
+    ) -> Result<Vec<Message>, HookError> {
+        let lookup = |reference: &str| {
+            let id = reference.rsplit('/').next().unwrap_or(reference);
+            facts.linked.get(id).cloned()
+        };
+        let context = MappingContext { lookup: Some(&lookup), ..self.context(facts) };
+        let converted = self.mapper.patient_to_adt(patient, interaction, &context);
+        match converted {
+            // What was read from a message of somebody else need not be what may be written.
+            Err(_) if interaction == Interaction::Delete => self.delete(facts),
+            converted => converted.map(messages).map_err(refused),
+        }
+    }
+
+    /// The message of a delete when nothing but the id is known.
+    pub(crate) fn delete(&self, facts: &Facts<'_>) -> Result<Vec<Message>, HookError> {
+        let context = self.context(facts);
+        self.mapper.delete_to_adt(facts.patient.id(), &context).map(messages).map_err(refused)
+    }
+
+    /// Reads a stored message back: what it says of this patient.
+    pub(crate) fn read(&self, patient: &PatientKey, er7: &[u8]) -> Result<Reading, HookError> {
+        let unreadable = |reason: String| HookError::Unreadable { id: patient.id().to_owned(), reason };
+        let text = hl7v2::Text::from_bytes(er7).map_err(|error| unreadable(error.to_string()))?;
+        let read = self.mapper.adt_to_patient(&text).map_err(|error| unreadable(error.to_string()))?;
+        let said = match read.subject {
+            Subject::Merged { survivor, .. } if survivor.as_deref() == Some(patient.id()) => Said::Nothing,
+            Subject::Snapshot(mut resource) | Subject::Merged { retired: mut resource, .. } => {
+                // A message of somebody else does not hold our id, but was found under it.
+                resource["id"] = json!(patient.id());
+                Said::Patient(resource)
+            }
+            Subject::Deleted { .. } => Said::Deleted,
+            Subject::Linked { .. } | Subject::Unlinked { .. } | Subject::NotAPatient => Said::Nothing,
+        };
+        // Without any time it is older than everything.
+        let time = read.time.and_then(|time| time.parse().ok()).unwrap_or(Timestamp::MIN);
+        Ok(Reading { time: Stamp::of(time), said })
+    }
+
+    fn context<'a>(&'a self, facts: &Facts<'a>) -> MappingContext<'a> {
+        MappingContext {
+            receipt_time: facts.stamp.instant(),
+            request_id: facts.request_id,
+            patient_id: facts.patient.id(),
+            destination: &self.destination,
+            lookup: None,
+            previous: facts.previous,
+        }
+    }
+}
+
+/// Notes how many elements the message does not carry; which ones is for the caller of another surface to ask.
+fn messages(conversion: Conversion) -> Vec<Message> {
+    let count = |severity: Severity| {
+        conversion.report.issues.iter().filter(|issue| issue.severity == severity).count()
+    };
+    let (warnings, notes) = (count(Severity::Warning), count(Severity::Information));
+    if warnings + notes > 0 {
+        tracing::debug!(warnings, notes, "the message does not carry everything");
+    }
+    let message = |message: fhir_adt::AdtMessage| Message {
+        control_id: message.control_id,
+        event: format!("ADT^{}", message.event),
+        er7: message.er7,
+    };
+    conversion.messages.into_iter().map(message).collect()
+}
+
+fn refused(rejection: Rejection) -> HookError {
+    let errors = rejection.report.issues.into_iter().filter(|issue| issue.severity == Severity::Error);
+    let issues = errors.map(|issue| Refusal {
+        code: issue.code.as_str(),
+        expression: issue.expression,
+        diagnostics: issue.diagnostics,
+    });
+    HookError::Refused { issues: issues.collect() }
+}

@@ -1,0 +1,184 @@
+//! HTTP on a listener: limits, one log line per request, and the way out.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::header,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use service::health::Health;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+use crate::{HookConfig, error::HookError, hook::Hook, negotiate, routes};
+
+/// Serves until `shutdown`; then refuses, finishes and returns.
+pub(crate) async fn serve(
+    hook: Arc<Hook>,
+    config: &HookConfig,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) {
+    let router = router(Arc::clone(&hook));
+    let limit = Arc::new(Semaphore::new(config.max_connections));
+    let connections = TaskTracker::new();
+    let drain = CancellationToken::new();
+    let abandon = CancellationToken::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &limit) => accepted,
+        };
+        let (stream, permit) = accepted;
+        let connection =
+            Connection { router: router.clone(), idle: config.idle_timeout, drain: drain.clone() };
+        let abandon = abandon.clone();
+        connections.spawn(async move {
+            let _permit = permit;
+            tokio::select! {
+                () = connection.serve(stream) => {}
+                () = abandon.cancelled() => {}
+            }
+        });
+    }
+
+    hook.begin_drain();
+    drop(listener);
+    drain.cancel();
+    connections.close();
+    if tokio::time::timeout(config.drain_timeout, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "closing connections that are not done");
+        abandon.cancel();
+        connections.wait().await;
+    }
+    hook.settled().await;
+}
+
+/// Waits for a connection, once there is room for one. Errors (too many open files, a peer that went away) back off.
+async fn accept(listener: &TcpListener, limit: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    let permit = Arc::clone(limit).acquire_owned().await.ok();
+    let mut pause = Duration::from_millis(5);
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept: {error}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+struct Connection {
+    router: Router,
+    idle: Duration,
+    drain: CancellationToken,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY: {error}");
+        }
+        let service = TowerToHyperService::new(self.router);
+        let mut connection = std::pin::pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(self.idle)
+                .max_buf_size(MAX_HEAD_BYTES)
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = self.drain.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "connection ended: {error}");
+        }
+    }
+}
+
+/// Health with and without the base path; everything else is the hook's.
+fn router(hook: Arc<Hook>) -> Router {
+    let (queue, store, draining) =
+        (Arc::clone(hook.queue()), Arc::clone(hook.shared_store()), Arc::clone(&hook));
+    let health = Health::new()
+        .check("queue", move || {
+            let queue = Arc::clone(&queue);
+            async move { queue.ready().await }
+        })
+        .check("store", move || {
+            let store = Arc::clone(&store);
+            async move { store.ready().await }
+        })
+        .check("serving", move || {
+            let draining = draining.is_draining();
+            async move { if draining { Err("draining") } else { Ok(()) } }
+        });
+    let base = hook.base();
+    let mut router =
+        Router::new().fallback(handle).with_state(Arc::clone(&hook)).merge(health.clone().router());
+    if !base.is_empty() {
+        router = router.nest(base, health.router());
+    }
+    router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn_with_state(hook, observe))
+}
+
+async fn handle(State(hook): State<Arc<Hook>>, request: Request) -> Response {
+    hook.handle(request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// What the panic said stays unsaid: it may hold anything.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    let trace = format!("{:032x}", rand::random::<u128>());
+    tracing::error!(trace_id = trace, "a request panicked");
+    HookError::Internal { trace, reason: "a request panicked" }.into_response()
+}
+
+/// One line per request: the pattern of its path, never the path.
+async fn observe(State(hook): State<Arc<Hook>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let traceparent = negotiate::traceparent(request.headers());
+    let span = tracing::info_span!(
+        "request",
+        trace_id = negotiate::trace_id(&traceparent),
+        http.method = method(&request),
+        http.route = routes::pattern(hook.base(), request.uri().path()),
+    );
+    if let Ok(value) = traceparent.parse() {
+        request.headers_mut().insert("traceparent", value);
+    }
+    let response = next.run(request).instrument(span.clone()).await;
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let closes = response.headers().contains_key(header::CONNECTION);
+    span.in_scope(|| {
+        tracing::info!(http.status = response.status().as_u16(), duration_ms, closes, "answered");
+    });
+    response
+}
+
+/// A method of the standard by name; any other one is text of the client.
+fn method(request: &Request) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
+    KNOWN.into_iter().find(|known| request.method() == *known).unwrap_or("other")
+}
+
+const MAX_HEAD_BYTES: usize = 64 * 1024;

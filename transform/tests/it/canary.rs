@@ -1,0 +1,111 @@
+//! Nothing of a patient in any log line, whatever happens to the request.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, atomic::Ordering},
+};
+
+use queue::QueueError;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{
+    faulty::Fault,
+    hook::{TestHook, answer},
+};
+
+/// Collects log lines.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Every value starts with `Canary` or `canary`.
+fn canary() -> Value {
+    json!({
+        "resourceType": "Patient",
+        "id": "canary-id",
+        "identifier": [{ "system": "urn:canary-system", "value": "CanaryMrn" }],
+        "name": [{ "family": "CanaryFamily", "given": ["CanaryGiven"] }],
+        "telecom": [{ "system": "phone", "value": "CanaryPhone" }],
+        "address": [{ "line": ["CanaryLine"], "city": "CanaryCity", "postalCode": "CanaryCode" }],
+    })
+}
+
+#[tokio::test]
+async fn no_log_line_holds_anything_of_a_patient() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(lines.clone())
+        .finish();
+    // The runtime of this test has one thread, so everything it runs logs here.
+    let _default = tracing::subscriber::set_default(subscriber);
+
+    let hook = TestHook::start().await;
+    let change = |members: Value| {
+        let mut resource = canary();
+        for (name, value) in members.as_object().unwrap() {
+            resource[name] = value.clone();
+        }
+        resource
+    };
+    assert_eq!(hook.put("canary-id", &canary()).await.status, 201);
+    assert_eq!(hook.put("canary-id", &canary()).await.status, 200);
+    assert_eq!(hook.post(&canary()).await.status, 201);
+    assert_eq!(hook.get("canary-id").await.status, 200);
+    assert_eq!(hook.get("canary-unknown").await.status, 404);
+    assert_eq!(hook.put("canary-other", &canary()).await.status, 400);
+    assert_eq!(hook.put("canary-id", &change(json!({ "birthDate": "Canary" }))).await.status, 400);
+    assert_eq!(hook.put("canary-id", &change(json!({ "name": "Canary" }))).await.status, 400);
+    assert_eq!(hook.put("canary-id", &change(json!({ "gender": "CanaryGender" }))).await.status, 400);
+    assert_eq!(hook.put("canary-id", &change(json!({ "resourceType": "CanaryType" }))).await.status, 400);
+    for body in ["{\"CanaryKey\":1,\"CanaryKey\":2}", "Canary", "{\"a\":\"Canary\u{1}\"}"] {
+        let request = hook.request(Method::POST, "/persistence/Patient?canary=Canary").body(body);
+        assert_eq!(answer(request.header("x-request-id", "CanaryRequest")).await.status, 400);
+    }
+    let odd = hook.request(Method::from_bytes(b"CANARY").unwrap(), "/CanaryPath");
+    assert_eq!(answer(odd.header("traceparent", "CanaryTrace")).await.status, 404);
+    hook.queue.set(Some(Fault::Error(QueueError::Unavailable { reason: "away".to_owned() })));
+    assert_eq!(hook.put("canary-id", &canary()).await.status, 503);
+    hook.queue.set(Some(Fault::Panic));
+    assert_eq!(hook.put("canary-id", &canary()).await.status, 500);
+    hook.queue.set(None);
+    hook.store.forgetful.store(true, Ordering::SeqCst);
+    assert_eq!(hook.put("canary-id", &canary()).await.status, 200);
+    hook.store.away.store(true, Ordering::SeqCst);
+    assert_eq!(hook.get("canary-id").await.status, 503);
+    hook.store.away.store(false, Ordering::SeqCst);
+    assert_eq!(hook.delete("canary-id").await.status, 200);
+
+    let captured = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    // What this test's own client logs (below `hyper_util::client` and `reqwest`) is not the hook's.
+    let ours: Vec<_> = captured
+        .lines()
+        .filter(|line| !line.contains("hyper_util::client") && !line.contains("reqwest"))
+        .collect();
+    for line in &ours {
+        assert!(!line.to_lowercase().contains("canary"), "{line}");
+    }
+    assert!(ours.iter().any(|line| line.contains("queued ADT^A28")), "it does log");
+    assert!(ours.iter().any(|line| line.contains("http.route=\"/persistence/Patient/{id}\"")));
+}

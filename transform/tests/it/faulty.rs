@@ -1,0 +1,198 @@
+//! Backends that fail on demand.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use message_store::{
+    Accepted, AcceptedRecord, Current, MessageStore, OrderingKey, Page, PatientKey, Precondition,
+    ReceivedKey, Replacement, StoreError, Stored, Tag,
+};
+use queue::{DeadLetter, Delivery, Envelope, Queue, QueueError, Receipt, Sent, Statistics};
+use tokio::sync::{Notify, Semaphore};
+
+/// A queue whose sends fail, panic or wait.
+#[derive(Debug)]
+pub(crate) struct FaultyQueue {
+    inner: Arc<dyn Queue>,
+    /// The next sends end like this.
+    pub(crate) fault: Mutex<Option<Fault>>,
+    /// Counts sends that have begun.
+    pub(crate) sends: AtomicUsize,
+    /// Told when a send begins.
+    pub(crate) begun: Notify,
+    /// While a fault is `Wait`, each send takes one permit.
+    pub(crate) gate: Semaphore,
+    /// Told when the queue is to be broken for good.
+    pub(crate) broken: Notify,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    Error(QueueError),
+    Panic,
+    Wait,
+}
+
+impl FaultyQueue {
+    pub(crate) fn new(inner: Arc<dyn Queue>) -> Self {
+        Self {
+            inner,
+            fault: Mutex::default(),
+            sends: AtomicUsize::new(0),
+            begun: Notify::new(),
+            gate: Semaphore::new(0),
+            broken: Notify::new(),
+        }
+    }
+
+    pub(crate) fn set(&self, fault: Option<Fault>) {
+        *self.fault.lock().unwrap() = fault;
+    }
+}
+
+#[async_trait]
+impl Queue for FaultyQueue {
+    async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
+        self.sends.fetch_add(1, Ordering::SeqCst);
+        self.begun.notify_one();
+        let fault = self.fault.lock().unwrap().clone();
+        match fault {
+            None => {}
+            Some(Fault::Error(error)) => return Err(error),
+            Some(Fault::Panic) => panic!("CanaryPanic"),
+            Some(Fault::Wait) => self.gate.acquire().await.unwrap().forget(),
+        }
+        self.inner.send(envelope).await
+    }
+
+    async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        self.inner.receive(max, wait).await
+    }
+
+    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        self.inner.delete(receipt).await
+    }
+
+    async fn change_visibility(
+        &self,
+        receipts: &[Receipt],
+        visible_in: Duration,
+    ) -> Vec<Result<(), QueueError>> {
+        self.inner.change_visibility(receipts, visible_in).await
+    }
+
+    async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
+        self.inner.dead_letter(delivery, letter).await
+    }
+
+    async fn statistics(&self) -> Result<Statistics, QueueError> {
+        self.inner.statistics().await
+    }
+
+    async fn ready(&self) -> Result<(), QueueError> {
+        let fault = self.fault.lock().unwrap().clone();
+        match fault {
+            Some(Fault::Error(error)) => Err(error),
+            _ => self.inner.ready().await,
+        }
+    }
+
+    fn visibility(&self) -> Duration {
+        self.inner.visibility()
+    }
+
+    async fn failed(&self) -> QueueError {
+        self.broken.notified().await;
+        QueueError::Unavailable { reason: "broken".to_owned() }
+    }
+}
+
+/// A store that can be away, wholly or for the hook's own record.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    inner: Arc<dyn MessageStore>,
+    pub(crate) away: AtomicBool,
+    pub(crate) forgetful: AtomicBool,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(inner: Arc<dyn MessageStore>) -> Self {
+        Self { inner, away: AtomicBool::new(false), forgetful: AtomicBool::new(false) }
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.away.load(Ordering::SeqCst) { Err(away()) } else { Ok(()) }
+    }
+}
+
+fn away() -> StoreError {
+    StoreError::Unavailable { operation: "test", source: "away".into() }
+}
+
+#[async_trait]
+impl MessageStore for FaultyStore {
+    async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
+        self.check()?;
+        self.inner.put_received(key, body).await
+    }
+
+    async fn received(&self, key: &ReceivedKey) -> Result<Option<Bytes>, StoreError> {
+        self.check()?;
+        self.inner.received(key).await
+    }
+
+    async fn list_received(
+        &self,
+        after: Option<&ReceivedKey>,
+        max: NonZeroUsize,
+    ) -> Result<Page, StoreError> {
+        self.check()?;
+        self.inner.list_received(after, max).await
+    }
+
+    async fn put_current(
+        &self,
+        patient: &PatientKey,
+        order: &OrderingKey,
+        body: Bytes,
+    ) -> Result<Replacement, StoreError> {
+        self.check()?;
+        self.inner.put_current(patient, order, body).await
+    }
+
+    async fn current(&self, patient: &PatientKey) -> Result<Option<Current>, StoreError> {
+        self.check()?;
+        self.inner.current(patient).await
+    }
+
+    async fn accepted(&self, patient: &PatientKey) -> Result<Option<Accepted>, StoreError> {
+        self.check()?;
+        self.inner.accepted(patient).await
+    }
+
+    async fn put_accepted(
+        &self,
+        patient: &PatientKey,
+        record: AcceptedRecord,
+        precondition: Precondition,
+    ) -> Result<Tag, StoreError> {
+        self.check()?;
+        if self.forgetful.load(Ordering::SeqCst) {
+            return Err(away());
+        }
+        self.inner.put_accepted(patient, record, precondition).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.ready().await
+    }
+}

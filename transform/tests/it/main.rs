@@ -1,0 +1,11 @@
+//! The hook over real HTTP, on memory backends that can be made to fail.
+#![expect(clippy::unwrap_used, reason = "a failed expectation is how a test fails")]
+
+mod canary;
+mod durable;
+mod faulty;
+mod hook;
+mod limits;
+mod persistence;
+mod refusals;
+mod versions;
