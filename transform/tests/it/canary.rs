@@ -2,26 +2,38 @@
 
 use std::{
     io::Write,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Mutex, OnceLock, PoisonError, atomic::Ordering},
 };
 
 use queue::QueueError;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
     faulty::Fault,
     hook::{TestHook, answer},
 };
 
-/// Collects log lines.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+/// Everything that any test of this program makes the hook log.
+static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Collects the log lines of this program from now on. One subscriber for all threads: with one per test, `tracing`
+/// may remember of a line that nobody listens.
+pub(crate) fn listen() {
+    static LISTENING: OnceLock<()> = OnceLock::new();
+    LISTENING.get_or_init(|| {
+        let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        lines.with_writer(Lines::default).init();
+    });
+}
+
+/// One line on its way.
+#[derive(Default)]
+struct Lines(Vec<u8>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -30,11 +42,9 @@ impl Write for Lines {
     }
 }
 
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
+impl Drop for Lines {
+    fn drop(&mut self) {
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.0);
     }
 }
 
@@ -52,15 +62,6 @@ fn canary() -> Value {
 
 #[tokio::test]
 async fn no_log_line_holds_anything_of_a_patient() {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(lines.clone())
-        .finish();
-    // The runtime of this test has one thread, so everything it runs logs here.
-    let _default = tracing::subscriber::set_default(subscriber);
-
     let hook = TestHook::start().await;
     let change = |members: Value| {
         let mut resource = canary();
@@ -97,7 +98,7 @@ async fn no_log_line_holds_anything_of_a_patient() {
     hook.store.away.store(false, Ordering::SeqCst);
     assert_eq!(hook.delete("canary-id").await.status, 200);
 
-    let captured = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let captured = String::from_utf8(LINES.lock().unwrap().clone()).unwrap();
     // What this test's own client logs (below `hyper_util::client` and `reqwest`) is not the hook's.
     let ours: Vec<_> = captured
         .lines()

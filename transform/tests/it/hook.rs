@@ -47,6 +47,7 @@ impl TestHook {
         store: Arc<dyn MessageStore>,
         change: impl FnOnce(&mut HookConfig),
     ) -> Self {
+        crate::canary::listen();
         let (queue, store) = (Arc::new(FaultyQueue::new(queue)), Arc::new(FaultyStore::new(store)));
         let mut config = Config::default();
         change(&mut config.hook);
