@@ -1,1 +1,32 @@
-fn main() {}
+//! All three services in one process, and the command line.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+mod config;
+mod convert;
+mod demo;
+mod development_ca;
+mod exit;
+mod output;
+mod role;
+mod stack;
+mod up;
+
+use cli::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut cli = Cli::parse();
+    let result = match cli.command.take().unwrap_or_else(|| Command::Up(cli::UpArgs::default())) {
+        Command::Up(arguments) => up::run(&cli, &arguments).await,
+        Command::Demo(arguments) => demo::run(&cli, &arguments).await,
+        Command::Convert(arguments) => convert::run(&cli, &arguments),
+        Command::Hook => role::hook(&cli).await,
+        Command::Sender => role::sender(&cli).await,
+        Command::Receiver => role::receiver(&cli).await,
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}

@@ -1,0 +1,183 @@
+//! The command line: commands, flags, help.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// FHIR Patients in, HL7 v2 ADT messages out over MLLP and TLS, and back again.
+#[derive(Debug, Parser)]
+#[command(name = "adt-bridge", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Settings file (TOML) [env: ADT_BRIDGE_CONFIG]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Log debug messages too
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Log warnings and errors only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do; `up` when nothing is said.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything on this machine: hook, durable queue, sender, TLS test receiver
+    #[command(after_help = UP_HELP)]
+    Up(UpArgs),
+    /// Take one patient through the whole path, show each message, and exit
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArgs),
+    /// Convert a FHIR Patient to HL7 v2, or an HL7 v2 message to a Patient
+    #[command(after_help = CONVERT_HELP)]
+    Convert(ConvertArgs),
+    /// Run only the FHIR hook
+    #[command(after_help = ROLE_HELP)]
+    Hook,
+    /// Run only the sender: queue to HL7 endpoint
+    #[command(after_help = ROLE_HELP)]
+    Sender,
+    /// Run only the test HL7 server
+    #[command(after_help = ROLE_HELP)]
+    Receiver,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UpArgs {
+    /// Folder for queue, messages and certificates
+    #[arg(long, value_name = "DIR", default_value = ".adt-bridge")]
+    pub(crate) data_dir: PathBuf,
+    /// Address of the FHIR hook; port 0 takes a free one [default: 127.0.0.1:8080] [env: ADT_BRIDGE__HOOK__LISTEN]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) hook_listen: Option<SocketAddr>,
+    /// Address of the test receiver, MLLP over TLS [default: 127.0.0.1:2575]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mllp_listen: Option<SocketAddr>,
+    /// A second address of the test receiver, MLLP without TLS
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mllp_plain_listen: Option<SocketAddr>,
+    /// Listen on addresses that other machines reach; the hook then needs its own authentication
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+    /// Print the start-up lines as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Default for UpArgs {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from(".adt-bridge"),
+            hook_listen: None,
+            mllp_listen: None,
+            mllp_plain_listen: None,
+            allow_remote: false,
+            json: false,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// A FHIR Patient in JSON; synthetic data only. Without it a built-in example
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// What to produce
+    #[arg(long, value_enum)]
+    pub(crate) to: Target,
+    /// Which message to write [default: the configured one for a new Patient]
+    #[arg(long, value_enum, value_name = "EVENT", ignore_case = true)]
+    pub(crate) event: Option<Event>,
+    /// Patient id to use when the resource has none
+    #[arg(long, value_name = "ID", default_value = "example")]
+    pub(crate) id: String,
+    /// Time of the message, RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<jiff::Timestamp>,
+    /// Names the request; equal names, times and input give equal messages
+    #[arg(long, value_name = "NAME", default_value = "convert")]
+    pub(crate) request_id: String,
+    /// The input; - for standard input
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    /// HL7 v2 in ER7, one segment per line
+    Er7,
+    /// A FHIR R4 Patient in JSON
+    Fhir,
+}
+
+/// The events `convert` can be asked for, by what happened to the patient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Event {
+    /// Add person information
+    A28,
+    /// Update person information
+    A31,
+    /// Delete person information
+    A29,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  adt-bridge                      everything on this machine, until Ctrl-C
+  adt-bridge demo                 one patient through the whole path
+  adt-bridge convert --to er7 examples/patient.json
+
+Every setting is also a variable: [sender] ack_timeout is ADT_BRIDGE__SENDER__ACK_TIMEOUT.
+A flag wins over a variable, a variable over the file, the file over the defaults.
+
+Exit codes:
+  0 done               1 internal error     2 usage
+  3 stopped with deliveries whose outcome is unknown (they are sent again)
+  4 input invalid      5 cannot connect or listen
+  6 rejected by peer   7 timed out          78 configuration invalid";
+
+const UP_HELP: &str = "\
+Examples:
+  adt-bridge up
+  adt-bridge up --hook-listen 127.0.0.1:0 --mllp-listen 127.0.0.1:0 --json
+  adt-bridge up --data-dir /var/tmp/bridge";
+
+const DEMO_HELP: &str = "\
+Examples:
+  adt-bridge demo
+  adt-bridge demo examples/patient.json
+
+Exits 0 only when every step was confirmed. Uses a private folder and leaves nothing behind.";
+
+const CONVERT_HELP: &str = "\
+Examples:
+  adt-bridge convert --to er7 examples/patient.json
+  adt-bridge convert --to er7 --event A31 examples/patient.json | adt-bridge convert --to fhir -";
+
+const ROLE_HELP: &str = "\
+Examples:
+  adt-bridge --config bridge.toml sender
+  ADT_BRIDGE__QUEUE__KIND=sqs ADT_BRIDGE__QUEUE__URL=... adt-bridge sender
+
+Processes that run apart need a queue and a store they can share: kind = \"sqs\" and \"s3\".";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_means_up() {
+        assert!(Cli::try_parse_from(["adt-bridge"]).unwrap().command.is_none());
+    }
+}

@@ -1,0 +1,93 @@
+//! Every section of every service in one file, over defaults for one machine.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::{cli::Cli, development_ca::DevelopmentCa, exit::Failure};
+
+/// Stands for the bundled test receiver in `sender.endpoint.address`.
+pub(crate) const BUNDLED: &str = "bundled";
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) hook: transform::HookConfig,
+    pub(crate) message: fhir_adt::MappingConfig,
+    pub(crate) queue: queue::Config,
+    pub(crate) store: message_store::Config,
+    pub(crate) sender: sender::Config,
+    pub(crate) receiver: test_hl7_server::Config,
+    pub(crate) log: service::telemetry::Config,
+}
+
+impl Config {
+    /// Defaults, file, environment; `data` is the folder that the defaults point into.
+    pub(crate) fn load(cli: &Cli, data: &Path) -> Result<Self, Failure> {
+        let mut config: Self = service::config::load(&defaults(data), cli.config.as_deref())?;
+        if cli.verbose {
+            config.log.level = "debug".into();
+        } else if cli.quiet {
+            config.log.level = "warn".into();
+        }
+        Ok(config)
+    }
+
+    /// The defaults alone, with nothing from file or environment.
+    pub(crate) fn private(data: &Path) -> Result<Self, Failure> {
+        Ok(service::config::load_with(&defaults(data), None, [])?)
+    }
+}
+
+impl Default for Config {
+    /// Only fills sections that a file leaves out; [`defaults`] has the rest.
+    fn default() -> Self {
+        Self {
+            hook: transform::HookConfig::default(),
+            message: fhir_adt::MappingConfig::default(),
+            queue: queue::Config::default(),
+            store: message_store::Config::Memory,
+            sender: sender::Config::default(),
+            receiver: test_hl7_server::Config::default(),
+            log: service::telemetry::Config::default(),
+        }
+    }
+}
+
+/// The lowest layer, as TOML: everything on this machine, below `data`.
+fn defaults(data: &Path) -> String {
+    let text = |path: &Path| Value::String(path.display().to_string());
+    let table = |entries: Vec<(&str, Value)>| -> Table {
+        entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    };
+    let ca = DevelopmentCa::in_folder(&data.join("tls"));
+    let endpoint = table(vec![("address", BUNDLED.into())]);
+    let tls = table(vec![("cert_file", text(&ca.cert_file)), ("key_file", text(&ca.key_file))]);
+    let queue = table(vec![("kind", "embedded".into()), ("path", text(&data.join("queue/queue.db")))]);
+    let store = table(vec![("kind", "directory".into()), ("path", text(&data.join("store")))]);
+    table(vec![
+        ("queue", queue.into()),
+        ("store", store.into()),
+        ("sender", table(vec![("endpoint", endpoint.into())]).into()),
+        ("receiver", table(vec![("tls", tls.into())]).into()),
+    ])
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_stay_below_the_folder_whatever_its_name() {
+        let folder = Path::new("/tmp/a \"b\" \\c'd");
+        let config = Config::private(folder).unwrap();
+        assert_eq!(config.sender.endpoint.address, BUNDLED);
+        let message_store::Config::Directory(store) = config.store else { panic!("a directory") };
+        assert_eq!(store.path, folder.join("store"));
+        let queue::Config::Embedded(queue) = config.queue else { panic!("embedded") };
+        assert_eq!(queue.path, folder.join("queue/queue.db"));
+        assert!(config.receiver.tls.unwrap().key_file.starts_with(folder));
+    }
+}

@@ -1,0 +1,87 @@
+//! `adt-bridge hook | sender | receiver`: one service in this process, configured from the common file.
+
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use tokio::net::TcpListener;
+
+use crate::{
+    cli::Cli,
+    config::{BUNDLED, Config},
+    exit::{Code, Failure},
+    stack::chain,
+};
+
+pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
+    let config = load(cli)?;
+    let shutdown = service::shutdown_on_signal()?;
+    let dependencies = transform::Dependencies { queue: queue(&config).await?, store: store(&config).await? };
+    let listen = config.hook.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| Failure::new(Code::CannotConnect, format!("cannot listen on {listen}: {error}")))?;
+    tracing::info!(listen = %listener.local_addr()?, "the hook listens");
+    let queue = dependencies.queue.clone();
+    let work = async {
+        let config = transform::Config { hook: config.hook, message: config.message };
+        let result = transform::run(config, dependencies, listener, shutdown.clone()).await;
+        close(queue).await;
+        result
+    };
+    Ok(service::drain(work, shutdown.clone(), GRACE).await)
+}
+
+pub(crate) async fn sender(cli: &Cli) -> Result<ExitCode, Failure> {
+    let config = load(cli)?;
+    if config.sender.endpoint.address == BUNDLED {
+        let text = "sender.endpoint.address is not set: a sender alone has no bundled test server";
+        return Err(Failure::new(Code::ConfigInvalid, text)
+            .hint("ADT_BRIDGE__SENDER__ENDPOINT__ADDRESS=host:port, or [sender.endpoint] in the file"));
+    }
+    config.sender.validate()?;
+    let shutdown = service::shutdown_on_signal()?;
+    let queue = queue(&config).await?;
+    let work = async {
+        let dependencies = sender::Dependencies { queue: queue.clone() };
+        let result = sender::run(config.sender, dependencies, shutdown.clone()).await;
+        close(queue).await;
+        result
+    };
+    Ok(service::drain(work, shutdown.clone(), GRACE).await)
+}
+
+pub(crate) async fn receiver(cli: &Cli) -> Result<ExitCode, Failure> {
+    let config = load(cli)?;
+    config.receiver.validate()?;
+    let shutdown = service::shutdown_on_signal()?;
+    let dependencies = test_hl7_server::Dependencies { store: store(&config).await? };
+    let listeners = test_hl7_server::Listeners::bind(&config.receiver)
+        .await
+        .map_err(|error| Failure::new(Code::CannotConnect, error))?;
+    let work = test_hl7_server::run(config.receiver, dependencies, listeners, shutdown.clone());
+    Ok(service::drain(work, shutdown, GRACE).await)
+}
+
+fn load(cli: &Cli) -> Result<Config, Failure> {
+    let config = Config::load(cli, Path::new(".adt-bridge"))?;
+    service::telemetry::init(&config.log);
+    Ok(config)
+}
+
+async fn queue(config: &Config) -> Result<std::sync::Arc<dyn queue::Queue>, Failure> {
+    let opened = config.queue.connect().await;
+    opened.map_err(|error| Failure::new(Code::CannotConnect, chain("the queue cannot be opened", &error)))
+}
+
+async fn store(config: &Config) -> Result<std::sync::Arc<dyn message_store::MessageStore>, Failure> {
+    let opened = config.store.connect().await;
+    opened.map_err(|error| Failure::new(Code::CannotConnect, chain("the store cannot be opened", &error)))
+}
+
+async fn close(queue: std::sync::Arc<dyn queue::Queue>) {
+    if let Err(error) = queue.close().await {
+        tracing::warn!(%error, "closing the queue failed");
+    }
+}
+
+/// Shorter than the 30 s that schedulers wait before they kill.
+const GRACE: Duration = Duration::from_secs(25);

@@ -1,0 +1,131 @@
+//! `adt-bridge up`: everything on this machine, until a signal.
+
+use std::{fmt::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    cli::{Cli, UpArgs},
+    config::Config,
+    development_ca::Made,
+    exit::{Code, Failure},
+    output,
+    stack::{Listen, Stack},
+};
+
+pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failure> {
+    let config = Config::load(cli, &arguments.data_dir)?;
+    service::telemetry::init(&config.log);
+    let listen = Listen {
+        hook: arguments.hook_listen.unwrap_or(config.hook.listen),
+        mllp_tls: match arguments.mllp_listen {
+            Some(address) => address,
+            None => parse("receiver.listen", &config.receiver.listen)?,
+        },
+        mllp_plain: match (arguments.mllp_plain_listen, &config.receiver.listen_plain) {
+            (None, Some(address)) => Some(parse("receiver.listen_plain", address)?),
+            (address, _) => address,
+        },
+    };
+    if !arguments.allow_remote {
+        stays_on_this_machine(listen)?;
+    }
+    // Before anything is opened, so that a signal during the start is not lost.
+    let shutdown = service::shutdown_on_signal()?;
+    let stack = Stack::prepare(config, &arguments.data_dir, listen).await?;
+    let start = if arguments.json {
+        as_json(&stack, &arguments.data_dir)
+    } else {
+        as_text(&stack, &arguments.data_dir)
+    };
+    output::line(start)?;
+    Ok(service::drain(stack.run(shutdown.clone()), shutdown, GRACE).await)
+}
+
+fn parse(setting: &str, address: &str) -> Result<SocketAddr, Failure> {
+    address.parse().map_err(|_| {
+        Failure::new(
+            Code::ConfigInvalid,
+            format!("{setting} is not an IP address and a port, such as 127.0.0.1:2575"),
+        )
+    })
+}
+
+fn stays_on_this_machine(listen: Listen) -> Result<(), Failure> {
+    let addresses = [Some(listen.hook), Some(listen.mllp_tls), listen.mllp_plain];
+    match addresses.into_iter().flatten().find(|address| !address.ip().is_loopback()) {
+        None => Ok(()),
+        Some(address) => Err(Failure::new(
+            Code::Usage,
+            format!("{address} can be reached from other machines, and the hook does not ask who calls"),
+        )
+        .hint("127.0.0.1, or --allow-remote where something in front of it asks")),
+    }
+}
+
+fn as_json(stack: &Stack, data: &Path) -> String {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "hook": format!("http://{}", stack.hook),
+        "mllp_tls": stack.mllp_tls,
+        "mllp_plain": stack.mllp_plain,
+        "endpoint": stack.config.sender.endpoint.address,
+        "data": data,
+        "ca": stack.ca.ca_file,
+    })
+    .to_string()
+}
+
+fn as_text(stack: &Stack, data: &Path) -> String {
+    let mut text =
+        format!("adt-bridge {}   local stack: no AWS, no Docker, no account\n\n", env!("CARGO_PKG_VERSION"));
+    let mut row = |name: &str, value: String, note: &str| {
+        // Writing to a String does not fail.
+        writeln!(text, "  {name:<12} {value:<44} {note}").ok();
+    };
+    let hook = format!("http://{}/persistence/Patient", stack.hook);
+    row("FHIR hook", hook.clone(), "POST a Patient; GET, PUT, DELETE {id} below it");
+    row("MLLP/TLS", stack.mllp_tls.to_string(), "bundled test receiver");
+    if let Some(plain) = stack.mllp_plain {
+        row("MLLP", plain.to_string(), "the same without TLS");
+    }
+    if !is(&stack.config.sender.endpoint.address, stack.mllp_tls) {
+        row("endpoint", stack.config.sender.endpoint.address.clone(), "where messages are sent");
+    }
+    match &stack.config.queue {
+        queue::Config::Embedded(embedded) => {
+            row("queue", embedded.path.display().to_string(), "durable (survives kill -9)");
+        }
+        queue::Config::Sqs(_) => row("queue", "SQS".to_owned(), ""),
+        queue::Config::Memory(_) => row("queue", "memory".to_owned(), "lost when this process ends"),
+    }
+    match &stack.config.store {
+        message_store::Config::Directory(directory) => {
+            row("store", directory.path.display().to_string(), "received/: one file per message");
+        }
+        message_store::Config::S3(s3) => row("store", format!("s3://{}/{}", s3.bucket, s3.prefix), ""),
+        message_store::Config::Memory => row("store", "memory".to_owned(), "lost when this process ends"),
+    }
+    let made = match stack.made {
+        Made::Nothing => "this machine only",
+        Made::ServerCertificate => "this machine only; server certificate renewed now",
+        Made::Everything => "this machine only; created now",
+    };
+    row("dev CA", stack.ca.ca_file.display().to_string(), made);
+    let folder = data.display();
+    write!(
+        text,
+        "\n  next: curl -sS -d @examples/patient.json -H 'content-type: application/fhir+json' {hook}\n        \
+         ls {folder}/store/received      what arrived\n        \
+         Ctrl-C ends it; what is accepted and not yet delivered waits in the queue"
+    )
+    .ok();
+    text
+}
+
+fn is(address: &str, listener: SocketAddr) -> bool {
+    address.parse::<SocketAddr>().is_ok_and(|address| address.port() == listener.port())
+}
+
+/// Shorter than the 30 s that schedulers wait before they kill.
+const GRACE: Duration = Duration::from_secs(25);

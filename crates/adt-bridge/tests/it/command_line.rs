@@ -1,0 +1,121 @@
+use std::{
+    fs,
+    io::Write as _,
+    process::{Output, Stdio},
+};
+
+use fault_harness::process::Process;
+
+use crate::bridge::{Bridge, DEADLINE, command};
+
+fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn pipe(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = command()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn help_names_commands_and_exit_codes() {
+    let output = run(&["--help"]);
+    assert!(output.status.success());
+    for expected in ["up", "demo", "convert", "hook", "sender", "receiver", "Exit codes", "Examples"] {
+        assert!(text(&output.stdout).contains(expected), "{expected}");
+    }
+    assert_eq!(run(&["nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn converts_there_and_back() {
+    let patient = include_bytes!("../../../../examples/patient.json");
+    let to_er7 =
+        ["convert", "--to", "er7", "--id", "p1", "--time", "2026-01-02T03:04:05Z", "--request-id", "r", "-"];
+    let er7 = pipe(&to_er7, patient);
+    assert!(er7.status.success(), "{}", text(&er7.stderr));
+    assert_eq!(er7.stdout, pipe(&to_er7, patient).stdout, "equal input and flags give equal bytes");
+    assert!(text(&er7.stdout).starts_with("MSH|^~\\&|") && text(&er7.stdout).contains("\nPID|"));
+
+    let back = pipe(&["convert", "--to", "fhir", "-"], &er7.stdout);
+    assert!(back.status.success(), "{}", text(&back.stderr));
+    let back: serde_json::Value = serde_json::from_slice(&back.stdout).unwrap();
+    assert_eq!(back["resourceType"], "Patient");
+    assert_eq!(back["id"], "p1");
+    assert_eq!(back["birthDate"], "1974-12-25");
+}
+
+#[test]
+fn invalid_input_ends_with_4_and_says_where_without_the_value() {
+    let patient = br#"{"resourceType":"Patient","birthDate":"28.02.1983"}"#;
+    let output = pipe(&["convert", "--to", "er7", "-"], patient);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output.stderr).contains("Patient.birthDate"), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("28.02.1983"));
+    assert_eq!(pipe(&["convert", "--to", "fhir", "-"], b"hello").status.code(), Some(4));
+    assert_eq!(pipe(&["convert", "--to", "er7", "-"], b"hello").status.code(), Some(4));
+}
+
+#[test]
+fn an_invalid_configuration_ends_with_78_and_every_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bridge.toml");
+    fs::write(&file, "[hook]\nlistn = \"127.0.0.1:0\"\nmax_requests = \"many\"\n").unwrap();
+    let output = command()
+        .args(["up", "--config"])
+        .arg(&file)
+        .env("ADT_BRIDGE__LOG__FORMAT", "loud")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let stderr = text(&output.stderr);
+    for expected in ["bridge.toml:2", "`listen`", "bridge.toml:3", "ADT_BRIDGE__LOG__FORMAT"] {
+        assert!(stderr.contains(expected), "{expected} in\n{stderr}");
+    }
+}
+
+#[test]
+fn does_not_listen_beyond_this_machine_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command()
+        .args(["up", "--hook-listen", "0.0.0.0:0", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--allow-remote"));
+}
+
+#[tokio::test]
+async fn a_second_owner_of_the_data_folder_is_told_so() {
+    let data = tempfile::tempdir().unwrap();
+    let bridge = Bridge::start(data.path(), &[]).await;
+    let mut second = command();
+    second.args(["up", "--json", "--hook-listen", "127.0.0.1:0", "--mllp-listen", "127.0.0.1:0"]);
+    second.arg("--data-dir").arg(data.path());
+    let error = Process::start(second, DEADLINE).await.expect_err("refused").to_string();
+    assert!(error.contains("in use by another process"), "{error}");
+    drop(bridge);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output =
+        command().args(["up", "--hook-listen", &address, "--data-dir"]).arg(data.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(text(&output.stderr).contains(&address), "{}", text(&output.stderr));
+}

@@ -1,0 +1,17 @@
+//! End to end through the built binary: real HTTP, TLS, disk and signals.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test, and print what a reader of it wants to see"
+)]
+
+mod bridge;
+mod canary;
+mod command_line;
+mod crash;
+mod demonstration;
+mod endpoint_down;
+mod http;
+mod shutdown;
