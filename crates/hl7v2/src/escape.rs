@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use crate::{Charset, Separators};
 
 /// Appends `value` to `out` so that it reads back as one leaf: delimiters become `\F\ \S\ \T\ \R\ \E\`,
-/// control characters (00–1F, 7F) become `\Xhh\`, runs of them one sequence, and a value of exactly two double
-/// quotes becomes `\X2222\`, because raw it would mean "delete".
+/// control characters (00–1F, 7F) become `\Xhh\`, CRLF together `\X0D0A\`, and a value of exactly two double quotes
+/// becomes `\X2222\`, because raw it would mean "delete".
 pub fn escape(value: &str, separators: &Separators, out: &mut String) {
     let e = separators.escape;
     if value == "\"\"" {
@@ -21,8 +21,8 @@ pub fn escape(value: &str, separators: &Separators, out: &mut String) {
         if c.is_ascii_control() {
             out.extend([e, 'X']);
             push_hex(c, out);
-            while let Some(next) = chars.next_if(char::is_ascii_control) {
-                push_hex(next, out);
+            if let Some(feed) = chars.next_if(|&next| c == '\r' && next == '\n') {
+                push_hex(feed, out);
             }
             out.push(e);
         } else if separators.contains(c) {
