@@ -119,8 +119,10 @@ impl Registry {
     }
 
     /// The system that a designator names; `None` for an empty one. The second value is true where a namespace was
-    /// left aside for the universal id.
-    pub(crate) fn to_system(&self, designator: &Designator) -> (Option<String>, bool) {
+    /// left aside for the universal id. A FHIR uri has no blanks; those of a foreign message are percent-encoded, an
+    /// own message has only what a Patient had (`verbatim`).
+    pub(crate) fn to_system(&self, designator: &Designator, verbatim: bool) -> (Option<String>, bool) {
+        let without_blanks = |text: &str| if verbatim { text.to_owned() } else { without_blanks(text) };
         let [namespace, id, kind] = designator.parts();
         let known = self
             .entries
@@ -168,9 +170,13 @@ impl Registry {
     }
 
     /// The system that the text form names.
-    pub(crate) fn from_text(&self, text: &str) -> String {
+    pub(crate) fn system_of_text(&self, text: &str, verbatim: bool) -> String {
         let known = self.entries.iter().find(|entry| entry.namespace == text || entry.universal_id == text);
-        known.map_or_else(|| without_blanks(text), |entry| entry.system.clone())
+        match known {
+            Some(entry) => entry.system.clone(),
+            None if verbatim => text.to_owned(),
+            None => without_blanks(text),
+        }
     }
 }
 
@@ -259,7 +265,7 @@ mod tests {
     }
 
     fn system(hd: &str) -> Option<String> {
-        registry("").to_system(&Designator::parse(hd)).0
+        registry("").to_system(&Designator::parse(hd), false).0
     }
 
     #[test]
@@ -293,7 +299,7 @@ mod tests {
     fn a_prefix_makes_namespaces_into_uris_and_back() {
         let registry = registry("urn:hosp:");
         assert_eq!(registry.to_designator("urn:hosp:A", "URI").parts(), ["A", "", ""]);
-        assert_eq!(registry.to_system(&Designator::parse("A")).0.as_deref(), Some("urn:hosp:A"));
+        assert_eq!(registry.to_system(&Designator::parse("A"), false).0.as_deref(), Some("urn:hosp:A"));
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
         }
         class @ (Class::OfTable | Class::Unmapped) => {
             let rule = if class == Class::OfTable { "CD-2" } else { "CD-4" };
+            let made = made_by_map(code, &coded, table, &class, site);
+            let mut others = others.filter(|(index, _)| made.is_none_or(|(made, _)| made != *index));
             let other = others.next();
             out.set(1, code, &from("code"), rule);
             let name = match class {
@@ -106,7 +108,8 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
                     .unwrap_or_default(),
             };
             out.set(3, &name, &from("system"), "CD-9");
-            let display = coding.display.as_deref().unwrap_or_default();
+            let mapped_display = made.and_then(|(_, made)| made.display.as_deref());
+            let display = coding.display.as_deref().or(mapped_display).unwrap_or_default();
             if wide {
                 out.set(2, display, &from("display"), "CD-7");
                 out.set(7, coding.version.as_deref().unwrap_or_default(), &from("version"), "CD-6");
@@ -129,6 +132,20 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
         triplet(&mut out, at, Some(13), *index, coding, site, "CD-6");
     }
     out
+}
+
+/// Beside a code of the table, the coding that reading makes of that code (CD-12): it need not be sent.
+fn made_by_map<'a>(
+    code: &str,
+    codings: &[(usize, &'a Coding)],
+    table: Table,
+    class: &Class,
+    site: &Site,
+) -> Option<(usize, &'a Coding)> {
+    let (uri, mapped, _) = mapped_coding(code, table, site).filter(|_| *class == Class::OfTable)?;
+    let is_mapped =
+        |coding: &Coding| coding.system.as_deref() == Some(&uri) && coding.code.as_deref() == Some(&mapped);
+    codings.iter().copied().find(|(_, coding)| is_mapped(coding) && !table.is_system(&uri))
 }
 
 /// Writes one Coding of an extension as its own repetition, without text (CD-16).
@@ -208,14 +225,14 @@ pub(crate) fn read(
     reading: &Reading<'_>,
 ) -> Option<CodeableConcept> {
     let component = |number| reading.text(field.component(number));
-    let uri = |name: Option<String>| name.and_then(|name| reading.site.systems.uri(&name));
+    let uri = |name: Option<String>| name.and_then(|name| reading.site.systems.uri(&name, reading.own));
     let wide = matches!(kind, Coded::Cwe | Coded::CweThird);
     let coding = |code: usize, display: Option<String>, version: usize| {
         let code_text = component(code)?;
         Some(Coding {
             system: uri(component(code + 2)),
             version: component(version).filter(|_| wide),
-            code: Some(as_code(&code_text)),
+            code: Some(as_code(&code_text, reading.own)),
             display,
             user_selected: None,
         })
@@ -225,7 +242,7 @@ pub(crate) fn read(
     let mut concept = CodeableConcept::default();
     let name = component(3).unwrap_or_default();
     let of_table = table_number(&name) == Some(table.number()) || name.is_empty();
-    let first = component(1).map(|code| as_code(&code));
+    let first = component(1).map(|code| as_code(&code, reading.own));
     match coding(4, display_2.clone(), 8) {
         // CD-11
         Some(second) => {
@@ -296,7 +313,7 @@ fn first_triplet(
     }
     let system = match table_number(name) {
         Some(number) if number == table.number() => Some(table.system()),
-        _ => site.systems.uri(name),
+        _ => site.systems.uri(name, reading.own),
     };
     vec![Coding { system, version, code: Some(code), display, user_selected: None }]
 }
@@ -328,9 +345,9 @@ fn mapped(coding: &Coding, table: Table, reading: &Reading<'_>) -> Option<String
     v2_code(coding, table, reading.site)
 }
 
-/// A FHIR code has single blanks inside and none around it.
-fn as_code(text: &str) -> String {
-    if text.split(' ').all(|part| !part.is_empty() && !part.contains(char::is_whitespace)) {
+/// A FHIR code has single blanks inside and none around it; an own message has only what a Patient had.
+fn as_code(text: &str, verbatim: bool) -> String {
+    if verbatim || text.split(' ').all(|part| !part.is_empty() && !part.contains(char::is_whitespace)) {
         return text.to_owned();
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -38,8 +38,8 @@ impl SystemNames {
             .map_or(Cow::Borrowed(uri), |row| Cow::Borrowed(&*row.v2))
     }
 
-    /// The system of a name; `None` for no name.
-    pub(crate) fn uri(&self, name: &str) -> Option<String> {
+    /// The system of a name; `None` for no name. As with identifiers, blanks stay in an own message (`verbatim`).
+    pub(crate) fn uri(&self, name: &str, verbatim: bool) -> Option<String> {
         if name.is_empty() {
             return None;
         }
@@ -53,6 +53,7 @@ impl SystemNames {
         }
         Some(match table_number(name) {
             Some(number) => format!("{}{number}", system::V2),
+            None if verbatim => name.to_owned(),
             None => without_blanks(name),
         })
     }
@@ -91,16 +92,19 @@ mod tests {
             ("http://unknown.example", "http://unknown.example"),
         ] {
             assert_eq!(names().name(uri), name);
-            assert_eq!(names().uri(name).as_deref(), Some(uri));
+            assert_eq!(names().uri(name, false).as_deref(), Some(uri));
         }
     }
 
     #[test]
     fn cd_9_other_names_of_a_system_are_read() {
-        assert_eq!(names().uri("0002").as_deref(), Some("http://terminology.hl7.org/CodeSystem/v2-0002"));
-        assert_eq!(names().uri("HL70005").as_deref(), Some("urn:oid:2.16.840.1.113883.6.238"));
-        assert_eq!(names().uri("ISO639").as_deref(), Some("urn:ietf:bcp:47"));
-        assert_eq!(names().uri("my list").as_deref(), Some("my%20list"));
-        assert_eq!(names().uri(""), None);
+        assert_eq!(
+            names().uri("0002", false).as_deref(),
+            Some("http://terminology.hl7.org/CodeSystem/v2-0002")
+        );
+        assert_eq!(names().uri("HL70005", false).as_deref(), Some("urn:oid:2.16.840.1.113883.6.238"));
+        assert_eq!(names().uri("ISO639", false).as_deref(), Some("urn:ietf:bcp:47"));
+        assert_eq!(names().uri("my list", false).as_deref(), Some("my%20list"));
+        assert_eq!(names().uri("", false), None);
     }
 }

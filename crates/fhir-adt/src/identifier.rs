@@ -187,7 +187,7 @@ pub(crate) fn read_designator(
 ) -> Option<String> {
     let part = |number| reading.subtext(field.component(component), number).unwrap_or_default();
     let designator = Designator { namespace: part(1), universal_id: part(2), universal_id_type: part(3) };
-    let (system, aside) = reading.site.registry.to_system(&designator);
+    let (system, aside) = reading.site.registry.to_system(&designator, reading.own);
     if aside && !reading.own {
         reading.unread("6.2", &format!("{place}.{component}.1"));
     }
@@ -202,7 +202,7 @@ fn assigner(cx: &Repetition<'_>, reading: &Reading<'_>) -> Option<Box<Reference>
     let identifier = (code_is_identifier && (code.is_some() || system.is_some())).then(|| {
         Box::new(Identifier {
             value: code.clone(),
-            system: system.map(|name| reading.site.registry.from_text(&name)),
+            system: system.map(|name| reading.site.registry.system_of_text(&name, reading.own)),
             ..Identifier::default()
         })
     });

@@ -35,6 +35,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) implicit_rules: &'a [String],
     /// The id of the Patient, known from the request or assigned.
     pub(crate) id: &'a str,
+    /// A Patient without an id is that one: on create.
+    pub(crate) assigns_id: bool,
 }
 
 /// Checks a Patient and cleans it.
@@ -92,14 +94,14 @@ impl Walk<'_> {
                 self.refuse(IssueType::Value, "IN-3", "Patient.id", "is not the id of the request");
             }
             Some(_) => {}
-            None if is_id(self.rules.id) => {
+            None if self.rules.assigns_id && is_id(self.rules.id) => {
                 patient.insert("id".to_owned(), Value::from(self.rules.id));
             }
             None => self.refuse(IssueType::Value, "IN-3", "Patient.id", "is missing"),
         }
         for (name, boolean, other) in [
-            ("deceased", "deceasedBoolean", "deceasedDateTime"),
-            ("multipleBirth", "multipleBirthBoolean", "multipleBirthInteger"),
+            ("deceased[x]", "deceasedBoolean", "deceasedDateTime"),
+            ("multipleBirth[x]", "multipleBirthBoolean", "multipleBirthInteger"),
         ] {
             if patient.contains_key(boolean) && patient.contains_key(other) {
                 self.invalid(&format!("Patient.{name}"), "is given twice");
@@ -388,11 +390,7 @@ fn take_array(members: &mut Map<String, Value>, name: &str) -> Vec<Value> {
     }
 }
 
-/// The FHIRPath of a member: a choice such as `deceasedBoolean` is `deceased` there.
+/// The path of a member: as in FHIRPath, but with the names of the JSON, so `deceasedBoolean` rather than `deceased`.
 pub(crate) fn join(path: &str, name: &str) -> String {
-    let name = name.strip_prefix('_').unwrap_or(name);
-    let choice = ["deceased", "multipleBirth", "value"].into_iter().find(|choice| {
-        name.strip_prefix(choice).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
-    });
-    format!("{path}.{}", choice.unwrap_or(name))
+    format!("{path}.{}", name.strip_prefix('_').unwrap_or(name))
 }

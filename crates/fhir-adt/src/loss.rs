@@ -67,6 +67,9 @@ const REASONS: &[Reason] = &[
     ("extension", "5.1", "the extension has no place in this version"),
 ];
 
+/// Elements that are lost as a detail of what is sent in their place.
+const DETAILS: [&str; 2] = ["generalPractitioner.reference", "coding.display"];
+
 /// The issue that tells a difference.
 pub(crate) fn issue(difference: &Difference<'_>, source_path: &str, site: &Site) -> Issue {
     let plain = without_indexes(&difference.expression);
@@ -74,6 +77,7 @@ pub(crate) fn issue(difference: &Difference<'_>, source_path: &str, site: &Site)
         return issue;
     }
     let code = match difference.action {
+        Action::Add if DETAILS.iter().any(|element| plain.ends_with(element)) => IssueType::Incomplete,
         Action::Add => IssueType::NotSupported,
         Action::Replace | Action::Remove => IssueType::Incomplete,
     };

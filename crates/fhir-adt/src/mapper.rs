@@ -59,8 +59,9 @@ impl Mapper {
         interaction: Interaction,
         context: &MappingContext<'_>,
     ) -> Result<Conversion, Rejection> {
-        let checked = input::check(patient, &self.input_rules(context.patient_id))
-            .map_err(|report| Rejection { report })?;
+        let checked =
+            input::check(patient, &self.input_rules(context.patient_id, interaction == Interaction::Create))
+                .map_err(|report| Rejection { report })?;
         let mut report = checked.report;
         let normal = normalise::normalise(&checked.patient, &self.site, &mut report);
         let Some(typed) = Patient::of(&normal.patient) else {
@@ -97,7 +98,7 @@ impl Mapper {
         let only_id =
             Patient { resource_type: "Patient".to_owned(), id: Some(id.to_owned()), ..Patient::default() };
         let known = context.previous.and_then(|previous| {
-            let checked = input::check(previous, &self.input_rules(id)).ok()?;
+            let checked = input::check(previous, &self.input_rules(id, true)).ok()?;
             let normal = normalise::normalise(&checked.patient, &self.site, &mut Report::default());
             Patient::of(&normal.patient)
         });
@@ -119,8 +120,13 @@ impl Mapper {
         read_message(&message, reading)
     }
 
-    fn input_rules<'a>(&'a self, id: &'a str) -> input::Rules<'a> {
-        input::Rules { strict: self.site.config.strict, implicit_rules: &self.site.config.implicit_rules, id }
+    fn input_rules<'a>(&'a self, id: &'a str, assigns_id: bool) -> input::Rules<'a> {
+        input::Rules {
+            strict: self.site.config.strict,
+            implicit_rules: &self.site.config.implicit_rules,
+            id,
+            assigns_id,
+        }
     }
 }
 
@@ -230,7 +236,7 @@ impl Write<'_> {
         };
         segments.push(header::pv1(patient_class));
         let (control_id, mut message) = self.message(event, segments);
-        let Some(read) = read_own(&encode(&message), site) else {
+        let Some(read) = read_own(&self.in_charset(encode(&message)), site) else {
             let reason = "the message does not read back";
             self.report.push(Issue::error(IssueType::BusinessRule, "10.1", "Patient", reason));
             return;
@@ -297,7 +303,7 @@ impl Write<'_> {
         }
         let (control_id, message) = self.message(events::A40, segments.into());
         if !retired_is_target {
-            let er7 = encode(&message);
+            let er7 = self.in_charset(encode(&message));
             let read = Text::from_text(&er7).ok().and_then(|text| {
                 let message = text.parse().ok()?;
                 let read = read_message(&message, Reading::new(site, &message)).ok()?;

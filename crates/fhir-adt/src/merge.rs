@@ -71,7 +71,7 @@ fn contained<'a>(patient: &'a Patient, target: &Reference, id: Option<&str>) -> 
 fn known(found: &Value, id: Option<String>, site: &Site) -> Other {
     // Only what was checked is used; a record that does not pass is known by id and whatever is well formed.
     let local = found["id"].as_str().unwrap_or_default().to_owned();
-    let rules = input::Rules { strict: false, implicit_rules: &[], id: &local };
+    let rules = input::Rules { strict: false, implicit_rules: &[], id: &local, assigns_id: true };
     let mut found = found.clone();
     if let Some(members) = found.as_object_mut() {
         members.remove("implicitRules");

@@ -184,7 +184,10 @@ fn read_one(nk1: &Segment<'_>, reading: &Reading<'_>) -> Option<Contact> {
     }
     let gender = reading.text(nk1.field(15).component(1));
     let gender = code_element::read(gender.as_deref(), Table::AdministrativeSex, None, reading);
-    let date = |field: usize| reading.date(nk1.field(field).component(1), &format!("NK1-{field}"));
+    let date = |field: usize| {
+        let value = reading.date_time_field(nk1.field(field), &format!("NK1-{field}"))?;
+        Some(value.split('T').next().unwrap_or_default().to_owned())
+    };
     let contact = Contact {
         relationship,
         name: name(2).or_else(|| name(30).filter(|_| with_organization)),

@@ -199,7 +199,7 @@ impl Normaliser<'_> {
     /// B8 and B12 in the extensions of the Patient.
     fn extensions(&mut self, patient: &mut Map<String, Value>) {
         for (index, extension) in list_mut(patient, "extension").iter_mut().enumerate() {
-            let path = format!("Patient.extension[{index}].value");
+            let path = format!("Patient.extension[{index}].valueCodeableConcept");
             match extension["url"].as_str() {
                 Some(url::RELIGION) => {
                     if let Some(concept) = extension.get_mut("valueCodeableConcept") {

@@ -47,7 +47,7 @@ pub(crate) fn write_pid(pid: &mut TracedSegment, extensions: &[Extension], site:
     if let Some((base, extension)) = first(extensions, url::MOTHERS_MAIDEN_NAME)
         && let Some(name) = &extension.value_string
     {
-        let mut out = Traced::new(format!("{base}.value"));
+        let mut out = Traced::new(format!("{base}.valueString"));
         out.set(1, name, "", "5.1");
         out.fixed(7, 1, "M", "5.1");
         pid.push(6, out);
@@ -60,14 +60,20 @@ pub(crate) fn write_pid(pid: &mut TracedSegment, extensions: &[Extension], site:
     if let Some((base, extension)) = first(extensions, url::BIRTH_PLACE)
         && let Some(address) = &extension.value_address
     {
-        write_birth_place(pid, address, &format!("{base}.value"), site);
+        write_birth_place(pid, address, &format!("{base}.valueAddress"), site);
     }
     if let Some((base, extension)) = first(extensions, url::RELIGION)
         && let Some(concept) = &extension.value_codeable_concept
     {
         pid.push(
             17,
-            coded::write(concept, Table::Religion, site.rules.coded_pid, site, &format!("{base}.value")),
+            coded::write(
+                concept,
+                Table::Religion,
+                site.rules.coded_pid,
+                site,
+                &format!("{base}.valueCodeableConcept"),
+            ),
         );
     }
     let citizenship = all(extensions, url::CITIZENSHIP)
@@ -120,12 +126,15 @@ pub(crate) fn write_pd1(pd1: &mut TracedSegment, extensions: &[Extension], site:
     if let Some((base, extension)) = first(extensions, url::DISABILITY)
         && let Some(concept) = &extension.value_codeable_concept
     {
-        pd1.push(6, coded::write(concept, Table::Handicap, Coded::Is, site, &format!("{base}.value")));
+        pd1.push(
+            6,
+            coded::write(concept, Table::Handicap, Coded::Is, site, &format!("{base}.valueCodeableConcept")),
+        );
     }
     if let Some((base, extension)) = first(extensions, url::CONGREGATION)
         && let Some(name) = &extension.value_string
     {
-        let mut out = Traced::new(format!("{base}.value"));
+        let mut out = Traced::new(format!("{base}.valueString"));
         out.set(1, name, "", "5.1");
         pd1.push(14, out);
     }
@@ -222,5 +231,5 @@ fn all<'a>(extensions: &'a [Extension], url: &'a str) -> impl Iterator<Item = (S
 fn part<'a>(base: &str, extension: &'a Extension, name: &str) -> Option<(String, &'a CodeableConcept)> {
     let index = extension.extension.iter().position(|part| part.url == name)?;
     let part = fhir::extension(&extension.extension, name)?;
-    Some((format!("{base}.extension[{index}].value"), part.value_codeable_concept.as_ref()?))
+    Some((format!("{base}.extension[{index}].valueCodeableConcept"), part.value_codeable_concept.as_ref()?))
 }

@@ -153,20 +153,20 @@ fn telecom(pid: &mut TracedSegment, patient: &Patient, site: &Site) {
 /// PID-24 and PID-25.
 fn multiple_birth(pid: &mut TracedSegment, patient: &Patient) {
     if let Some(order) = patient.multiple_birth_integer {
-        pid.set(24, "Y", "Patient.multipleBirth", "5.1");
-        pid.set(25, &order.to_string(), "Patient.multipleBirth", "5.1");
+        pid.set(24, "Y", "Patient.multipleBirthInteger", "5.1");
+        pid.set(25, &order.to_string(), "Patient.multipleBirthInteger", "5.1");
     } else if let Some(multiple) = patient.multiple_birth_boolean {
-        pid.set(24, yes_no(multiple), "Patient.multipleBirth", "5.1");
+        pid.set(24, yes_no(multiple), "Patient.multipleBirthBoolean", "5.1");
     }
 }
 
 /// PID-29 and PID-30.
 fn deceased(pid: &mut TracedSegment, patient: &Patient) {
     if let Some(ts) = patient.deceased_date_time.as_deref().and_then(date_time::to_ts) {
-        pid.set(29, &ts, "Patient.deceased", "5.1");
-        pid.set(30, "Y", "Patient.deceased", "5.1");
+        pid.set(29, &ts, "Patient.deceasedDateTime", "5.1");
+        pid.set(30, "Y", "Patient.deceasedDateTime", "5.1");
     } else if let Some(deceased) = patient.deceased_boolean {
-        pid.set(30, yes_no(deceased), "Patient.deceased", "5.1");
+        pid.set(30, yes_no(deceased), "Patient.deceasedBoolean", "5.1");
     }
 }
 

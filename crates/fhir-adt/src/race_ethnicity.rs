@@ -65,7 +65,7 @@ pub(crate) fn write(pid: &mut TracedSegment, kind: Kind, extension: &Extension, 
         .iter()
         .chain(&details)
         .map(|(index, coding)| {
-            write_one(kind, coding, coded_as, site, &format!("{base}.extension[{index}].value"))
+            write_one(kind, coding, coded_as, site, &format!("{base}.extension[{index}].valueCoding"))
         })
         .filter(|repetition| !repetition.is_empty())
         .collect();
@@ -73,7 +73,7 @@ pub(crate) fn write(pid: &mut TracedSegment, kind: Kind, extension: &Extension, 
         && coded_as != Coded::Is
         && Some(text) != joined(categories.iter().chain(&details).map(|(_, coding)| *coding)).as_deref()
     {
-        let mut repetition = Traced::new(format!("{base}.extension[{index}].value"));
+        let mut repetition = Traced::new(format!("{base}.extension[{index}].valueString"));
         repetition.set(2, text, "", "5.1");
         repetitions.push(repetition);
     }
@@ -140,7 +140,7 @@ pub(crate) fn read(field: hl7v2::Field<'_>, kind: Kind, reading: &Reading<'_>) -
         let of = |code: usize| {
             let name = component(code + 2).unwrap_or_default();
             let value = component(code)?;
-            let system = match reading.site.systems.uri(&name) {
+            let system = match reading.site.systems.uri(&name, reading.own) {
                 Some(uri) => Some(uri),
                 None => system_of_code(&value),
             };

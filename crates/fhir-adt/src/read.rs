@@ -32,7 +32,7 @@ pub(crate) fn patient(message: &Message<'_>, pid: &Segment<'_>, reading: &Readin
     let first_concept = |field, table, kind| {
         pid.field(field).repetitions().find_map(|field| coded::read(&field, table, kind, reading))
     };
-    let last_updated = reading.date_time(pid.field(33).component(1), "PID-33");
+    let last_updated = reading.date_time_field(pid.field(33), "PID-33");
     let patient = Patient {
         resource_type: "Patient".to_owned(),
         id: identifier::logical_id(pid, reading.site),
@@ -128,7 +128,7 @@ fn identifiers(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<Identifier> {
         let authority = &reading.site.logical_authority;
         add(Identifier {
             r#type: Some(identifier::type_of(&reading.site.config.logical_id.type_code)),
-            system: reading.site.registry.to_system(authority).0,
+            system: reading.site.registry.to_system(authority, true).0,
             value: Some(id),
             ..Identifier::default()
         });
@@ -174,10 +174,9 @@ fn addresses(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<crate::fhir::Addre
 
 /// PID-7: a date, and a time where one is given.
 fn birth(pid: &Segment<'_>, reading: &Reading<'_>) -> (Option<String>, Option<Element>) {
-    let field = pid.field(7).component(1);
-    let Some(value) = reading.date_time(field, "PID-7") else { return (None, None) };
+    let Some(value) = reading.date_time_field(pid.field(7), "PID-7") else { return (None, None) };
     let Some((date, _)) = value.split_once('T') else { return (Some(value), None) };
-    let written = field.text().unwrap_or_default();
+    let written = pid.field(7).text().unwrap_or_default();
     let no_offset = !written.contains(['+', '-', 'Z']);
     let midnight = written.get(8..).is_some_and(|time| time.bytes().all(|byte| matches!(byte, b'0' | b'.')));
     if !reading.own && no_offset && midnight {
@@ -190,7 +189,7 @@ fn birth(pid: &Segment<'_>, reading: &Reading<'_>) -> (Option<String>, Option<El
 /// PID-29 wins over PID-30.
 fn deceased(pid: &Segment<'_>, reading: &Reading<'_>) -> (Option<bool>, Option<String>) {
     let indicator = yes_no(pid, 30, reading);
-    match reading.date_time(pid.field(29).component(1), "PID-29") {
+    match reading.date_time_field(pid.field(29), "PID-29") {
         Some(time) => {
             if indicator == Some(false) {
                 let reason = "says alive, but PID-29 has a time of death";

@@ -1,6 +1,6 @@
 //! What reading one message needs to know, and what it had to say.
 
-use hl7v2::{Component, Message};
+use hl7v2::{Component, Field, Message};
 
 use crate::Version;
 use crate::date_time::{self, DefaultOffset, TsProblem};
@@ -43,7 +43,13 @@ impl<'m> Reading<'m> {
         (self.own || !text.trim().is_empty()).then(|| text.into_owned())
     }
 
-    /// A TS component as a FHIR dateTime.
+    /// A TS field as a FHIR dateTime; TS.2 is its precision.
+    pub(crate) fn date_time_field(&self, field: Field<'_>, place: &str) -> Option<String> {
+        let text = self.text(field.component(1))?;
+        self.ts(&text, self.text(field.component(2)).as_deref(), place)
+    }
+
+    /// A TS component as a FHIR dateTime; TS.2 is its second subcomponent.
     pub(crate) fn date_time(&self, ts: Component<'_>, place: &str) -> Option<String> {
         let text = self.subtext(ts, 1)?;
         let precision = self.subtext(ts, 2);
