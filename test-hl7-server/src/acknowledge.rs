@@ -78,7 +78,7 @@ fn refused(refusal: &Refusal) -> (AckCode, u16, Option<Location>, &'static str) 
     match refusal {
         Refusal::Unreadable(error) => match error {
             ParseError::NoHeader => (AR, 100, None, "not an HL7 message"),
-            ParseError::Batch => (AR, 200, None, "a batch inside a batch"),
+            ParseError::Batch => (AR, 200, None, "not a batch of this form"),
             ParseError::InvalidSeparators => (AR, 100, msh(2), "invalid separators"),
             ParseError::InvalidEncoding { .. } => (AE, 102, msh(18), "invalid character encoding"),
             ParseError::UnsupportedCharset => (AE, 103, msh(18), "character set not supported"),

@@ -1,10 +1,14 @@
 //! The `[receiver]` section.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mllp::{ServerConfig, ServerTlsConfig};
 use serde::Deserialize;
 use service::config::{ConfigError, Problem};
+
+use crate::Scenario;
 
 /// All settings of the process with their defaults, as TOML.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -33,6 +37,27 @@ pub struct Config {
     pub tls: Option<ServerTlsConfig>,
     /// The limits of each listener.
     pub limits: ServerConfig,
+    /// Faults on demand, for testing senders.
+    pub faults: FaultsConfig,
+}
+
+/// Faults on demand; none unless `enable` or `scenario` says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FaultsConfig {
+    /// Allows faults; a scenario may come later, over `admin`.
+    pub enable: bool,
+    /// The scenario to begin with (see `docs/test-server.md`); implies `enable`.
+    pub scenario: Option<PathBuf>,
+    /// Loopback address for fault control over HTTP.
+    pub admin: Option<SocketAddr>,
+}
+
+impl FaultsConfig {
+    /// Whether faults were asked for.
+    pub fn is_enabled(&self) -> bool {
+        self.enable || self.scenario.is_some()
+    }
 }
 
 impl Default for Config {
@@ -47,6 +72,7 @@ impl Default for Config {
             drain: Duration::from_secs(25),
             tls: None,
             limits: ServerConfig::default(),
+            faults: FaultsConfig::default(),
         }
     }
 }
@@ -78,6 +104,19 @@ impl Config {
             if !is_positive {
                 problem(key, "must be above zero");
             }
+        }
+        let FaultsConfig { enable, scenario, admin } = &self.faults;
+        if admin.is_some_and(|address| !address.ip().is_loopback()) {
+            problem("faults.admin", "must be a loopback address: whoever reaches it controls the server");
+        }
+        if admin.is_some() && !self.faults.is_enabled() {
+            problem("faults.admin", "needs `receiver.faults.enable = true`");
+        }
+        if *enable && admin.is_none() && scenario.is_none() {
+            problem("faults.enable", "without a scenario or an admin address there are no faults to come");
+        }
+        if let Some(Err(error)) = scenario.as_deref().map(Scenario::load) {
+            problem("faults.scenario", &error.to_string());
         }
         if self.patient_id_type.is_empty() {
             problem("patient_id_type", "must not be empty");

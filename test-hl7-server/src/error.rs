@@ -18,6 +18,12 @@ pub enum Error {
     /// The TLS files cannot be used.
     #[error("receiver.tls: {0}")]
     Tls(#[from] mllp::TlsConfigError),
+    /// The scenario cannot be used.
+    #[error("receiver.faults.scenario: {0}")]
+    Scenario(#[from] crate::ScenarioError),
+    /// Fault control would be open to other machines.
+    #[error("receiver.faults.admin must be a loopback address")]
+    AdminNotLocal,
     /// A TLS listener without certificate and key.
     #[error("a TLS listener needs receiver.tls")]
     NoTls,

@@ -28,13 +28,16 @@ mod batch;
 mod config;
 mod control_id;
 mod error;
+mod faults;
 mod order;
 mod patient;
 mod receive;
 
-pub use config::{Config, DEFAULTS, ServiceConfig};
+pub use config::{Config, DEFAULTS, FaultsConfig, ServiceConfig};
 pub use error::Error;
+pub use faults::{Exit, Scenario, ScenarioError};
 
+use faults::{Control, Faulty};
 use receive::Receiver;
 
 /// What the server works with.
@@ -71,6 +74,15 @@ impl Listeners {
     }
 }
 
+/// What only faults need, beside the configuration.
+#[derive(Debug, Default)]
+pub struct FaultControl {
+    /// Where fault control listens; `receiver.faults.admin` is bound when absent. Must be on loopback.
+    pub admin: Option<TcpListener>,
+    /// How a scenario ends the process. Without it a scenario that wants to is refused.
+    pub exit: Option<Exit>,
+}
+
 /// Serves until shutdown; returns when every message received has its reply.
 ///
 /// # Errors
@@ -81,28 +93,98 @@ pub async fn run(
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let limits = Limits::from(&config.limits);
+    run_with(config, deps, listeners, FaultControl::default(), shutdown).await
+}
+
+/// As [`run`], for a process that scenarios may end, or a caller that needs the admin port.
+///
+/// # Errors
+/// Before anything is accepted, when the TLS files or the scenario cannot be used.
+pub async fn run_with(
+    config: Config,
+    deps: Dependencies,
+    listeners: Listeners,
+    control: FaultControl,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let tls = match (&listeners.tls, &config.tls) {
         (None, _) => None,
         (Some(_), None) => return Err(Error::NoTls),
         (Some(_), Some(files)) => Some(ServerTls::new(files)?),
     };
-    let receiver = Arc::new(Receiver::new(deps.store, &config));
-    let tracker = TaskTracker::new();
+    let service = Service {
+        limits: Limits::from(&config.limits),
+        receiver: Arc::new(Receiver::new(deps.store, &config)),
+        tracker: TaskTracker::new(),
+        shutdown,
+    };
+    let faulty =
+        if config.faults.is_enabled() { Some(service.faulty(&config.faults, control).await?) } else { None };
     if let (Some(listener), Some(tls)) = (listeners.tls, tls) {
         announce(&listener, "MLLP over TLS");
-        let server = Server::new(Arc::clone(&receiver), limits, Some(tls.clone()));
-        tracker.spawn(server.serve(listener, shutdown.clone()));
-        let stop = shutdown.clone();
-        tracker.spawn(async move { tls.files().watch(mllp::tls::POLL_INTERVAL, stop).await });
+        service.serve(listener, Some(tls.clone()), faulty.as_ref());
+        let stop = service.shutdown.clone();
+        service.tracker.spawn(async move { tls.files().watch(mllp::tls::POLL_INTERVAL, stop).await });
     }
     if let Some(listener) = listeners.plain {
         announce(&listener, "MLLP without TLS");
-        tracker.spawn(Server::new(receiver, limits, None).serve(listener, shutdown));
+        service.serve(listener, None, faulty.as_ref());
     }
-    tracker.close();
-    tracker.wait().await;
+    service.tracker.close();
+    service.tracker.wait().await;
     Ok(())
+}
+
+struct Service {
+    limits: Limits,
+    receiver: Arc<Receiver>,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Service {
+    /// The one place where faults come in: without them the receiver answers, with them what is around it.
+    fn serve(&self, listener: TcpListener, tls: Option<ServerTls>, faulty: Option<&Arc<Faulty>>) {
+        let (limits, shutdown) = (self.limits, self.shutdown.clone());
+        match faulty {
+            None => {
+                let server = Server::new(Arc::clone(&self.receiver), limits, tls);
+                self.tracker.spawn(server.serve(listener, shutdown));
+            }
+            Some(faulty) => {
+                let (handler, control) = (Arc::clone(faulty), Arc::clone(&faulty.control));
+                let server = move || Server::new(Arc::clone(&handler), limits, tls.clone());
+                self.tracker.spawn(faults::outage::serve(server, listener, control, shutdown));
+            }
+        }
+    }
+
+    async fn faulty(&self, config: &FaultsConfig, control: FaultControl) -> Result<Arc<Faulty>, Error> {
+        let scenario = config.scenario.as_deref().map(Scenario::load).transpose()?.unwrap_or_default();
+        let exit = control.exit;
+        let admin = match (control.admin, config.admin) {
+            (Some(admin), _) => Some(admin),
+            (None, Some(address)) => Some(bind(&address.to_string()).await?),
+            (None, None) => None,
+        };
+        let is_local =
+            |admin: &TcpListener| admin.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        if !admin.as_ref().is_none_or(is_local) {
+            return Err(Error::AdminNotLocal);
+        }
+        let control = Arc::new(Control::new(scenario, exit)?);
+        tracing::warn!("faults are enabled: this endpoint misbehaves on purpose");
+        if let Some(admin) = admin {
+            announce(&admin, "fault control");
+            self.tracker.spawn(faults::admin::serve(admin, Arc::clone(&control), self.shutdown.clone()));
+        }
+        Ok(Arc::new(Faulty {
+            receiver: Arc::clone(&self.receiver),
+            control,
+            tracker: self.tracker.clone(),
+            shutdown: self.shutdown.clone(),
+        }))
+    }
 }
 
 async fn bind(address: &str) -> Result<TcpListener, Error> {

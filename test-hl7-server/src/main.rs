@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use test_hl7_server::{DEFAULTS, Dependencies, Listeners, ServiceConfig, run};
+use test_hl7_server::{DEFAULTS, Dependencies, FaultControl, Listeners, ServiceConfig, run_with};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -26,6 +26,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let listeners = Listeners::bind(&config.receiver).await?;
     let shutdown = service::shutdown_on_signal()?;
     let drain = config.receiver.drain;
-    let work = run(config.receiver, Dependencies { store }, listeners, shutdown.clone());
+    #[expect(clippy::disallowed_methods, reason = "a scenario may want a process that dies without a drain")]
+    let control = FaultControl { exit: Some(|code| std::process::exit(code)), ..FaultControl::default() };
+    let work = run_with(config.receiver, Dependencies { store }, listeners, control, shutdown.clone());
     Ok(service::drain(work, shutdown, drain).await)
 }

@@ -61,6 +61,19 @@ impl Receiver {
         }
     }
 
+    pub(crate) fn store(&self) -> &dyn MessageStore {
+        self.store.as_ref()
+    }
+
+    pub(crate) fn shared_store(&self) -> Arc<dyn MessageStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// MSH-10 of a new reply.
+    pub(crate) fn control_id(&self) -> String {
+        self.control_ids.next()
+    }
+
     pub(crate) fn read(&self, body: &Bytes, arrival: Timestamp) -> Read {
         let unreadable = |error: ParseError| Read {
             header: salvage(body, &error),

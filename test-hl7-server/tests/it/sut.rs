@@ -12,7 +12,8 @@ use message_store::{
     Accepted, AcceptedRecord, Current, MemoryStore, MessageStore, OrderingKey, Page, PatientKey,
     Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
 };
-use test_hl7_server::{Config, Dependencies, Listeners, run};
+use serde_json::Value;
+use test_hl7_server::{Config, Dependencies, FaultControl, FaultsConfig, Listeners, run_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -88,6 +89,8 @@ pub(crate) struct Sut {
     pub(crate) store: Arc<Flaky>,
     pub(crate) plain: String,
     pub(crate) tls: Option<String>,
+    /// Of fault control.
+    pub(crate) admin: Option<String>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) ran: JoinHandle<Result<(), test_hl7_server::Error>>,
 }
@@ -97,6 +100,20 @@ pub(crate) async fn start() -> Sut {
 }
 
 pub(crate) async fn start_with(config: Config) -> Sut {
+    start_all(config, None).await
+}
+
+/// With fault control and a scenario.
+pub(crate) async fn start_with_faults(scenario: &str, config: Config) -> Sut {
+    let faults = FaultsConfig { enable: true, ..FaultsConfig::default() };
+    let admin = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let sut = start_all(Config { faults, ..config }, Some(admin)).await;
+    let (status, reason) = sut.admin("PUT", "/scenario", scenario).await;
+    assert_eq!(status, 204, "{reason}");
+    sut
+}
+
+async fn start_all(config: Config, admin: Option<TcpListener>) -> Sut {
     let store = Arc::new(Flaky {
         inner: MemoryStore::new(),
         failures: AtomicU32::new(0),
@@ -110,8 +127,11 @@ pub(crate) async fn start_with(config: Config) -> Sut {
     let addresses = (address(&plain), tls.as_ref().map(address));
     let shutdown = CancellationToken::new();
     let deps = Dependencies { store: Arc::clone(&store) as Arc<dyn MessageStore> };
-    let ran = tokio::spawn(run(config, deps, Listeners { tls, plain: Some(plain) }, shutdown.clone()));
-    Sut { store, plain: addresses.0, tls: addresses.1, shutdown, ran }
+    let listeners = Listeners { tls, plain: Some(plain) };
+    let admin_address = admin.as_ref().map(address);
+    let control = FaultControl { admin, exit: None };
+    let ran = tokio::spawn(run_with(config, deps, listeners, control, shutdown.clone()));
+    Sut { store, plain: addresses.0, tls: addresses.1, admin: admin_address, shutdown, ran }
 }
 
 impl Sut {
@@ -122,6 +142,12 @@ impl Sut {
     /// Sends one message on a connection of its own and returns the codes of the reply, such as `AE 101`.
     pub(crate) async fn send(&self, message: impl AsRef<[u8]>) -> String {
         codes(&exchange(&mut self.raw().await, message.as_ref()).await)
+    }
+
+    /// Status and body of a request to fault control.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let admin = self.admin.as_ref().expect("fault control");
+        http(admin, "localhost", method, path, body).await
     }
 
     pub(crate) async fn current(&self, id: &str) -> Option<String> {
@@ -143,6 +169,21 @@ impl Sut {
         };
         tokio::time::timeout(Duration::from_secs(10), reached).await.expect("a write");
     }
+}
+
+/// Status and body, as JSON or as text.
+pub(crate) async fn http(address: &str, host: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.expect("a response");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned())))
 }
 
 /// Frames a message, sends it, and reads one frame back.
