@@ -71,7 +71,7 @@ impl Default for EmbeddedConfig {
     }
 }
 
-/// Settings of the SQS queue. Credentials, region and endpoint come from the AWS environment.
+/// Settings of the SQS queue. Credentials and region come from the AWS environment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SqsConfig {
@@ -79,6 +79,9 @@ pub struct SqsConfig {
     pub url: String,
     /// URL of the FIFO queue for dead letters.
     pub dead_letter_url: String,
+    /// Another endpoint than the Region's. `AWS_ENDPOINT_URL` does the same.
+    #[serde(default)]
+    pub endpoint_url: Option<String>,
     /// How long a lease lasts without being extended.
     #[serde(default = "default_visibility_seconds")]
     pub visibility_seconds: u64,

@@ -1,5 +1,5 @@
 //! The queue in SQS: a FIFO queue and a second one for dead letters. The only file of this crate that knows the
-//! AWS SDK. Credentials, region and endpoint come from the AWS environment.
+//! AWS SDK. Credentials and region come from the AWS environment, the endpoint too unless the settings name one.
 //!
 //! The body is the ER7 text as it is; everything else travels as message attributes, none of which is PHI. The
 //! free text of an acknowledgment has no private place here and is dropped.
@@ -83,7 +83,7 @@ impl SqsQueue {
             );
         }
         let limit = Duration::from_secs(config.operation_timeout_seconds);
-        Ok(Self::with_client(config, client(limit).await, limit))
+        Ok(Self::with_client(config, client(limit, config.endpoint_url.as_deref()).await, limit))
     }
 
     fn with_client(config: &SqsConfig, client: Client, limit: Duration) -> Self {
@@ -114,12 +114,13 @@ impl SqsQueue {
     }
 
     /// Creates `<name>.fifo` and `<name>-dead.fifo` with the attributes this service relies on: for emulators,
-    /// demonstrations and tests. In an account the infrastructure code creates them.
+    /// demonstrations and tests. In an account the infrastructure code creates them. `endpoint_url` as in
+    /// [`SqsConfig`].
     ///
     /// # Errors
     /// [`QueueError::Unavailable`] with the code SQS answers.
-    pub async fn create_queues(name: &str) -> Result<SqsConfig, QueueError> {
-        let client = client(Duration::from_secs(10)).await;
+    pub async fn create_queues(name: &str, endpoint_url: Option<&str>) -> Result<SqsConfig, QueueError> {
+        let client = client(Duration::from_secs(10), endpoint_url).await;
         let create = async |name: String, redrive: Option<String>| {
             let request = client
                 .create_queue()
@@ -147,7 +148,13 @@ impl SqsQueue {
         // A backstop only: this service counts for itself and moves messages with a reason.
         let policy = arn.map(|arn| format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":"1000"}}"#));
         let url = create(format!("{name}.fifo"), policy).await?;
-        Ok(SqsConfig { url, dead_letter_url, visibility_seconds: 120, operation_timeout_seconds: 2 })
+        Ok(SqsConfig {
+            url,
+            dead_letter_url,
+            endpoint_url: endpoint_url.map(str::to_owned),
+            visibility_seconds: 120,
+            operation_timeout_seconds: 2,
+        })
     }
 
     async fn put(
@@ -304,11 +311,15 @@ impl fmt::Debug for SqsQueue {
 }
 
 /// A client whose calls end within `limit`, retries included.
-async fn client(limit: Duration) -> Client {
+async fn client(limit: Duration, endpoint_url: Option<&str>) -> Client {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .build_https();
-    Client::new(&aws_config::from_env().http_client(http).timeout_config(limits(limit)).load().await)
+    let mut loader = aws_config::from_env().http_client(http).timeout_config(limits(limit));
+    if let Some(url) = endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    Client::new(&loader.load().await)
 }
 
 fn limits(limit: Duration) -> TimeoutConfig {

@@ -236,6 +236,11 @@ fn prepare(connection: &Connection, size: u64) -> Result<(), QueueError> {
         let reason = "the file is not a queue of this version".into();
         return Err(QueueError::Corrupt { reason });
     }
+    // The integrity check does not read names: a rotten one would show in the middle of work.
+    let stored = schema(connection).map_err(|error| database_error(&error))?;
+    if stored != expected_schema().map_err(|error| database_error(&error))? {
+        return Err(QueueError::Corrupt { reason: "the tables are not those of this version".into() });
+    }
     if size <= MAX_CHECKED_BYTES {
         let check = connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0));
         let result = check.map_err(|error| database_error(&error))?;
@@ -244,4 +249,20 @@ fn prepare(connection: &Connection, size: u64) -> Result<(), QueueError> {
         }
     }
     Ok(())
+}
+
+/// Type, name and definition of every table and index, as bytes: rotten text need not be UTF-8.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<[Vec<u8>; 3]>> {
+    let mut statement =
+        connection.prepare("SELECT type, name, coalesce(sql, '') FROM sqlite_schema ORDER BY name")?;
+    let column =
+        |row: &rusqlite::Row<'_>, index| Ok::<_, rusqlite::Error>(row.get_ref(index)?.as_bytes()?.to_vec());
+    let rows = statement.query_map([], |row| Ok([column(row, 0)?, column(row, 1)?, column(row, 2)?]))?;
+    rows.collect()
+}
+
+fn expected_schema() -> rusqlite::Result<Vec<[Vec<u8>; 3]>> {
+    let fresh = Connection::open_in_memory()?;
+    fresh.execute_batch(SCHEMA)?;
+    schema(&fresh)
 }

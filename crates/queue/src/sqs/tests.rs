@@ -107,6 +107,7 @@ fn queue_at(endpoint: &str) -> SqsQueue {
     let settings = SqsConfig {
         url: format!("{endpoint}/1/a.fifo"),
         dead_letter_url: format!("{endpoint}/1/a-dead.fifo"),
+        endpoint_url: Some(endpoint.to_owned()),
         visibility_seconds: 60,
         operation_timeout_seconds: 1,
     };

@@ -190,6 +190,25 @@ async fn damage_of_the_file_stops_the_start() {
 }
 
 #[tokio::test]
+async fn a_rotten_column_name_stops_the_start() {
+    for name in ["superseded INTEGER", "receive_count INTEGER", "message_waiting ON"] {
+        let (folder, queue) = open().await;
+        queue.send(envelope("a", "m1")).await.unwrap();
+        queue.close().await.unwrap();
+        drop(queue);
+        let path = config(&folder).path;
+        let mut bytes = std::fs::read(&path).unwrap();
+        let place = bytes.windows(name.len()).position(|window| window == name.as_bytes()).unwrap();
+        for damage in [b'q', 0xFF] {
+            bytes[place] = damage;
+            std::fs::write(&path, &bytes).unwrap();
+            let error = EmbeddedQueue::open(&config(&folder)).await.unwrap_err();
+            assert!(matches!(error, QueueError::Corrupt { .. }), "{name}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn redrive_restores_the_place_and_refuses_what_is_superseded() {
     let (_folder, queue) = open().await;
     for name in ["m1", "m2", "m3"] {

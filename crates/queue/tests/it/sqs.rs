@@ -26,7 +26,7 @@ async fn open() -> ((), Arc<dyn Queue>) {
 async fn connect() -> SqsQueue {
     let run = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let name = format!("contract-{run}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let config = SqsQueue::create_queues(&name).await.unwrap();
+    let config = SqsQueue::create_queues(&name, None).await.unwrap();
     SqsQueue::connect(&config).await.unwrap()
 }
 
@@ -66,6 +66,7 @@ async fn refuses_settings_that_cannot_work() {
     let good = SqsConfig {
         url: "https://sqs.example/1/a.fifo".into(),
         dead_letter_url: "https://sqs.example/1/a-dead.fifo".into(),
+        endpoint_url: None,
         visibility_seconds: 60,
         operation_timeout_seconds: 5,
     };
