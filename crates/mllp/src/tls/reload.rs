@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::TlsConfigError;
 
-/// How often [`Reloader::watch`] looks at the files.
-pub const POLL_INTERVAL: Duration = Duration::from_secs(30);
+/// How often [`Reloader::watch`] looks at the files: a few `stat` calls, and a new certificate is in use before
+/// anyone waits for it.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Something made of files, made again when they change.
 pub struct Reloader<T> {
