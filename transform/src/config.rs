@@ -64,6 +64,20 @@ pub struct HookConfig {
     pub max_requests: usize,
     /// Names the receiver in the message control id, so that two receivers of one write get two ids.
     pub destination: String,
+    /// Which messages wait for each other.
+    pub ordering: OrderingScope,
+}
+
+/// What one ordering group of the queue holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderingScope {
+    /// The messages of one patient. A merge (A40) travels with the retired patient and may overtake, or be overtaken
+    /// by, messages of the survivor.
+    #[default]
+    Patient,
+    /// Every message: one strict order, one message at a time (mapping rule MRG-K).
+    Destination,
 }
 
 impl Default for HookConfig {
@@ -80,6 +94,7 @@ impl Default for HookConfig {
             max_connections: 1024,
             max_requests: 256,
             destination: "default".to_owned(),
+            ordering: OrderingScope::Patient,
         }
     }
 }

@@ -15,7 +15,7 @@ use axum::{
 };
 use data_encoding::HEXLOWER;
 use message_store::{MessageStore, PatientKey};
-use queue::Queue;
+use queue::{GroupId, Queue};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::{
-    Config, Dependencies, Error, body, envelope,
+    Config, Dependencies, Error, OrderingScope, body, envelope,
     error::HookError,
     lookup,
     mapping::Mapping,
@@ -40,6 +40,8 @@ pub(crate) struct Hook {
     queue: Arc<dyn Queue>,
     store: Arc<dyn MessageStore>,
     locks: PatientLocks,
+    ordering: OrderingScope,
+    destination: String,
     base: String,
     max_body_bytes: usize,
     body_timeout: Duration,
@@ -60,6 +62,8 @@ impl Hook {
             queue: dependencies.queue,
             store: dependencies.store,
             locks: PatientLocks::default(),
+            ordering: hook.ordering,
+            destination: hook.destination.clone(),
             base: hook.base().to_owned(),
             max_body_bytes: hook.max_body_bytes,
             body_timeout: hook.body_timeout,
@@ -231,6 +235,14 @@ impl Hook {
 
     pub(crate) fn locks(&self) -> &PatientLocks {
         &self.locks
+    }
+
+    /// The ordering group of a patient's messages.
+    pub(crate) fn group(&self, patient: &PatientKey) -> GroupId {
+        match self.ordering {
+            OrderingScope::Patient => GroupId::digest(&[write::SOURCE, patient.id()]),
+            OrderingScope::Destination => GroupId::digest(&[&self.destination]),
+        }
     }
 
     pub(crate) fn base(&self) -> &str {

@@ -40,7 +40,7 @@ use queue::Queue;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, HookConfig, Settings};
+pub use config::{Config, HookConfig, OrderingScope, Settings};
 pub use error::Error;
 
 /// What the hook stands on.

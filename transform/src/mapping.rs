@@ -100,7 +100,12 @@ impl Mapping {
     /// Reads a stored message back: what it says of this patient.
     pub(crate) fn read(&self, patient: &PatientKey, er7: &[u8]) -> Result<Reading, HookError> {
         let unreadable = |reason: String| HookError::Unreadable { id: patient.id().to_owned(), reason };
-        let text = hl7v2::Text::from_bytes(er7).map_err(|error| unreadable(error.to_string()))?;
+        // The store holds UTF-8 whatever MSH-18 says; only what another program put there may be in another set.
+        let text = match std::str::from_utf8(er7) {
+            Ok(text) => hl7v2::Text::from_text(text),
+            Err(_) => hl7v2::Text::from_bytes(er7),
+        };
+        let text = text.map_err(|error| unreadable(error.to_string()))?;
         let read = self.mapper.adt_to_patient(&text).map_err(|error| unreadable(error.to_string()))?;
         let said = match read.subject {
             Subject::Merged { survivor, .. } if survivor.as_deref() == Some(patient.id()) => Said::Nothing,

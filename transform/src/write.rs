@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use fhir_adt::Interaction;
 use message_store::{Accepted, AcceptedRecord, PatientKey, Precondition, StoreError};
-use queue::{Attributes, DeduplicationId, Envelope, GroupId, Sent};
+use queue::{Attributes, DeduplicationId, Envelope, Sent};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -232,7 +232,8 @@ impl Write {
     /// Puts the messages into the queue. All are looked at before the first is sent; when a later one is not taken, the
     /// client repeats the write and the receiver sees the first one twice, as two versions.
     async fn queue(&self, hook: &Hook, request: &Request) -> Result<(), HookError> {
-        let envelopes: Vec<_> = self.messages.iter().map(|message| self.envelope(request, message)).collect();
+        let envelopes: Vec<_> =
+            self.messages.iter().map(|message| self.envelope(hook, request, message)).collect();
         for envelope in &envelopes {
             envelope.validate(hook.queue().max_body_bytes())?;
         }
@@ -252,14 +253,14 @@ impl Write {
         Ok(())
     }
 
-    fn envelope(&self, request: &Request, message: &Message) -> Envelope {
+    fn envelope(&self, hook: &Hook, request: &Request, message: &Message) -> Envelope {
         let number = self.version.number.to_string();
         // A client's repeat has the same version and request; another write has another request. The content is in
         // the request's name, never alone.
         let identity = [SOURCE, request.patient.id(), &number, &self.request_id, &message.event];
         Envelope {
             body: message.er7.clone(),
-            group: GroupId::digest(&[SOURCE, request.patient.id()]),
+            group: hook.group(&request.patient),
             deduplication_id: DeduplicationId::digest(&identity),
             attributes: Attributes {
                 control_id: message.control_id.clone(),
@@ -359,6 +360,6 @@ async fn linked(hook: &Hook, resource: &Value) -> Result<HashMap<String, Value>,
     Ok(found)
 }
 
-const SOURCE: &str = "persistence/Patient";
+pub(crate) const SOURCE: &str = "persistence/Patient";
 const ROUNDS: usize = 8;
 const MOST_LINKS: usize = 16;

@@ -3,6 +3,7 @@
 use message_store::{MessageStore, OrderingKey, PatientKey};
 use reqwest::Method;
 use serde_json::json;
+use transform::OrderingScope;
 
 use crate::hook::{TestHook, answer, events, patient};
 
@@ -236,4 +237,28 @@ async fn a_merge_reads_back_as_the_retired_record_and_leaves_the_survivor() {
     assert_eq!(read.resource()["active"], false);
     assert_eq!(read.resource()["link"][0]["other"]["reference"], "Patient/p-204");
     assert_eq!(hook.get("p-204").await.resource()["name"][0]["family"], "Survivor");
+}
+
+#[tokio::test]
+async fn mrg_k_ordering_by_destination_puts_every_patient_into_one_group() {
+    let groups = async |ordering: OrderingScope| {
+        let hook = TestHook::start_with(|config| config.ordering = ordering).await;
+        for id in ["p-204", "p-9"] {
+            assert_eq!(hook.put(id, &patient(id, "Chalmers")).await.status, 201);
+        }
+        let groups = hook.queued().await.into_iter().map(|delivery| delivery.envelope.group);
+        groups.collect::<std::collections::HashSet<_>>().len()
+    };
+    assert_eq!(groups(OrderingScope::Patient).await, 2);
+    assert_eq!(groups(OrderingScope::Destination).await, 1);
+}
+
+#[tokio::test]
+async fn a_stored_message_is_utf_8_whatever_character_set_it_names() {
+    let hook = TestHook::start().await;
+    let message = "MSH|^~\\&|A|B|C|D|20240301093015+0000||ADT^A28^ADT_A05|1|T|2.5.1||||||8859/1\r\
+                   EVN||20240301093015+0000\rPID|1||p-9^^^FHIR^FW||Bénédicte\rPV1|1|N\r";
+    let order = OrderingKey::new("2024-03-01T09:30:15Z").unwrap();
+    hook.store.put_current(&PatientKey::new("p-9").unwrap(), &order, message.into()).await.unwrap();
+    assert_eq!(hook.get("p-9").await.resource()["name"][0]["family"], "Bénédicte");
 }
