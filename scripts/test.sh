@@ -45,7 +45,7 @@ export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_REGION=us-east-1
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
 
 step "Rust, ignored tests included"
-cargo test --workspace --all-features --locked -- --include-ignored
+cargo test --workspace --all-features --locked --no-fail-fast -- --include-ignored
 
 step "Other people's software: python-hl7, hl7apy, FHIR Works on AWS"
 .venv/bin/python scripts/interop.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
