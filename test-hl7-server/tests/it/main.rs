@@ -6,8 +6,13 @@ mod admin;
 mod batch;
 mod codes;
 mod durability;
+#[path = "../../examples/fault_certificates.rs"]
+#[expect(dead_code, reason = "an example that runs by itself, too")]
+mod fault_certificates;
 mod faults;
 mod hostile;
+mod scenarios;
 mod snapshots;
 mod sut;
 mod tls;
+mod tls_faults;

@@ -144,6 +144,18 @@ impl Sut {
         codes(&exchange(&mut self.raw().await, message.as_ref()).await)
     }
 
+    /// The control id in the reply, on a connection of its own; `None` when it ends without a whole one.
+    pub(crate) async fn try_send(&self, message: &str) -> Option<String> {
+        let mut raw = self.raw().await;
+        raw.write_all(format!("\x0b{message}\x1c\r").as_bytes()).await.ok()?;
+        raw.shutdown().await.ok()?;
+        let mut bytes = Vec::new();
+        raw.read_to_end(&mut bytes).await.ok()?;
+        let start = bytes.iter().position(|byte| *byte == 0x0b)?;
+        let end = bytes.iter().position(|byte| *byte == 0x1c)?;
+        Acknowledgment::from_bytes(bytes.get(start + 1..end)?).ok()?.control_id
+    }
+
     /// Status and body of a request to fault control.
     pub(crate) async fn admin(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let admin = self.admin.as_ref().expect("fault control");
