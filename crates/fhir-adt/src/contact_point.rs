@@ -118,11 +118,12 @@ fn use_code(out: &mut Traced, point: &ContactPoint, used: Option<&str>, internet
 /// XTN.3 (TEL-3).
 fn equipment(out: &mut Traced, point: &ContactPoint, system: &str, used: Option<&str>, site: &Site) {
     let alternate = code_element::alternate(point.system_element.as_ref(), Table::TelecomSystem);
+    // XTN.3 is required from 2.7: other becomes a telephone, in every respect.
+    let system = if system == "other" && site.rules.equipment_required { "phone" } else { system };
     let code = match (alternate, system) {
         (Some(code), _) => return out.set(3, code, "system", "CD-15"),
         (None, "phone") if used == Some("mobile") => "CP",
         (None, "phone") => "PH",
-        (None, "other") if site.rules.equipment_required => "PH",
         (None, system) => site.codes.to_v2(Table::TelecomSystem, None, system).unwrap_or_default(),
     };
     out.set(3, code, "system", "TEL-3");

@@ -80,8 +80,10 @@ pub(crate) fn main(
     }
     if let Some(&link) = replaced_by.first() {
         if config.merge.trigger == MergeTrigger::Replaces {
-            // The write of the survivor sends the merge; this one is an update, and its link is told.
-            return Main::Snapshot(snapshot(interaction, config.profile));
+            let reason = "the write of the survivor sends the merge; nothing is sent for the retired record";
+            let path = format!("Patient.link[{link}]");
+            report.push(Issue::warning(IssueType::BusinessRule, "MRG-B", path, reason));
+            return Main::Nothing;
         }
         return Main::Merge { link, retired_is_target: false };
     }

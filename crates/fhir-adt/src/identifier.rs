@@ -85,12 +85,13 @@ pub(crate) fn set_designator(out: &mut Traced, component: usize, designator: &De
     }
 }
 
-/// The code of a type that CX.5 can take: of table 0203, or a short one without system.
+/// The code of a type that CX.5 can take: of table 0203, or a short one. (A longer one that the table does not have
+/// would read back without system, and could not be sent again.)
 pub(crate) fn type_code(concept: Option<&CodeableConcept>) -> Option<&str> {
     concept?.coding.iter().find_map(|coding| {
         let code = coding.code.as_deref()?;
         match coding.system.as_deref() {
-            Some(system::IDENTIFIER_TYPE) => Some(code),
+            Some(system::IDENTIFIER_TYPE) if is_type_code(code) || is_short_code(code) => Some(code),
             None if is_short_code(code) => Some(code),
             _ => None,
         }

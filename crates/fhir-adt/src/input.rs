@@ -119,7 +119,10 @@ impl Walk<'_> {
     ) -> Map<String, Value> {
         let mut clean = Map::new();
         for (name, value) in members {
-            if is_absent(value) {
+            let is_known = name == "modifierExtension"
+                || name == "resourceType" && schema.is_resource
+                || schema.element(name.strip_prefix('_').unwrap_or(name)).is_some();
+            if value.is_null() || is_known && is_absent(value) {
                 continue;
             }
             if name == "modifierExtension" {
@@ -341,10 +344,10 @@ fn extension_form(extension: &Map<String, Value>) -> Result<(), &'static str> {
     let values = extension.keys().filter(|name| name.starts_with("value")).count();
     let primitive_only = extension.keys().any(|name| name.starts_with("_value"));
     match (extension.contains_key("url"), values, extension.contains_key("extension")) {
-        (false, ..) => Err("an extension without url"),
-        (true, 0, false) if !primitive_only => Err("an extension without value"),
+        (false, ..) => Err("an extension has a url"),
+        (true, 0, false) if !primitive_only => Err("an extension has a value or extensions"),
         (true, 0, _) | (true, 1, false) => Ok(()),
-        (true, ..) => Err("an extension with more than one value"),
+        (true, ..) => Err("an extension has one value, or extensions"),
     }
 }
 

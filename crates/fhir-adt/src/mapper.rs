@@ -64,7 +64,9 @@ impl Mapper {
                 .map_err(|report| Rejection { report })?;
         let mut report = checked.report;
         let normal = normalise::normalise(&checked.patient, &self.site, &mut report);
-        let Some(typed) = Patient::of(&normal.patient) else {
+        let named = normalise::with_named_systems(&checked.patient, &self.site);
+        let named = named.map(|named| normalise::normalise(&named, &self.site, &mut Report::default()));
+        let Some(typed) = Patient::of(named.as_ref().map_or(&normal.patient, |named| &named.patient)) else {
             report.push(Issue::error(
                 IssueType::Invalid,
                 "IN-5",
@@ -156,9 +158,10 @@ fn read_message(message: &Message<'_>, reading: Reading<'_>) -> Result<ReadBack,
         }
         "A29" | "A23" => Subject::Deleted { id: id(Some(needed()?)) },
         "A40" => {
-            let survivor = id(Some(needed()?));
+            let pid = needed()?;
+            let survivor = id(Some(pid));
             let mrg = message.segment("MRG").ok_or(MappingError::MissingSegment { segment: "MRG" })?;
-            Subject::Merged { retired: read::retired(&mrg, survivor.as_deref(), &reading), survivor }
+            Subject::Merged { retired: read::retired(&mrg, &pid, survivor.as_deref(), &reading), survivor }
         }
         "A24" => Subject::Linked { ids: [id(Some(needed()?)), id(pids.next())] },
         "A37" => Subject::Unlinked { ids: [id(Some(needed()?)), id(pids.next())] },

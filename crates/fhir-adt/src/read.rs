@@ -1,7 +1,7 @@
 //! PID, PD1, NK1 and MRG → Patient (mapping sections 2.5 and 5).
 
 use hl7v2::{Message, Segment};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::address;
 use crate::code_element;
@@ -9,7 +9,8 @@ use crate::coded;
 use crate::codes::Table;
 use crate::contact_point::Place;
 use crate::fhir::{
-    Communication, ContactPoint, Element, Extension, HumanName, Identifier, Meta, Patient, Period, url,
+    Communication, ContactPoint, Element, Extension, HumanName, Identifier, Link, Meta, Patient, Period,
+    Reference, url,
 };
 use crate::human_name;
 use crate::identifier;
@@ -72,7 +73,14 @@ pub(crate) fn patient(message: &Message<'_>, pid: &Segment<'_>, reading: &Readin
 }
 
 /// The retired record of a merge (section 2.5).
-pub(crate) fn retired(mrg: &Segment<'_>, survivor: Option<&str>, reading: &Reading<'_>) -> Value {
+///
+/// A survivor without a logical id, in a foreign message, is named by its first identifier.
+pub(crate) fn retired(
+    mrg: &Segment<'_>,
+    pid: &Segment<'_>,
+    survivor: Option<&str>,
+    reading: &Reading<'_>,
+) -> Value {
     let names = mrg.field(7).repetitions().filter_map(|xpn| human_name::read(&xpn, reading, "MRG-7"));
     let retired = Patient {
         resource_type: "Patient".to_owned(),
@@ -82,13 +90,17 @@ pub(crate) fn retired(mrg: &Segment<'_>, survivor: Option<&str>, reading: &Readi
         name: names.collect(),
         ..Patient::default()
     };
-    let mut retired = retired.to_json();
-    let mut link = json!({ "type": "replaced-by" });
-    if let Some(survivor) = survivor {
-        link["other"] = json!({ "reference": format!("Patient/{survivor}") });
-    }
-    retired["link"] = json!([link]);
-    retired
+    let other = match survivor {
+        Some(survivor) => {
+            Some(Reference { reference: Some(format!("Patient/{survivor}")), ..Reference::default() })
+        }
+        None => identifier::read_field(pid, 3, reading).into_iter().next().map(|identifier| Reference {
+            identifier: Some(Box::new(identifier)),
+            ..Reference::default()
+        }),
+    };
+    let link = other.map(|other| Link { other: Some(other), r#type: Some("replaced-by".to_owned()) });
+    Patient { link: link.into_iter().collect(), ..retired }.to_json()
 }
 
 /// PID-3, then the fields of old versions (section 5.3).
@@ -235,7 +247,7 @@ fn yes_no(pid: &Segment<'_>, field: usize, reading: &Reading<'_>) -> Option<bool
     code.map(|code| code == "true")
 }
 
-fn general_practitioners(pd1: Option<&Segment<'_>>, reading: &Reading<'_>) -> Vec<crate::fhir::Reference> {
+fn general_practitioners(pd1: Option<&Segment<'_>>, reading: &Reading<'_>) -> Vec<Reference> {
     let Some(pd1) = pd1 else { return Vec::new() };
     let organizations =
         pd1.field(3).repetitions().filter_map(|xon| reference::read_organization(&xon, reading, "PD1-3"));
