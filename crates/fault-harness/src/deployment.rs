@@ -15,7 +15,12 @@ use std::{
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::{aws_stub::AwsStub, port::Port, process::Process};
+use crate::{
+    aws_stub::AwsStub,
+    certificates::{Authority, Validity},
+    port::Port,
+    process::Process,
+};
 
 /// A command of the binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,9 +78,13 @@ impl Deployment {
 
     /// Puts queue and store into `stub` (queues `bridge.fifo` and `bridge-dead.fifo`, bucket `bridge`), so that
     /// hook, sender and receiver can run as processes of their own.
-    #[must_use]
-    pub fn apart(mut self, stub: &AwsStub) -> Self {
+    ///
+    /// # Errors
+    /// The receiver's certificate cannot be written.
+    pub fn apart(mut self, stub: &AwsStub) -> io::Result<Self> {
         let receiver = self.receiver.address();
+        let identity = Authority::new("deployment").issue(&["localhost", "127.0.0.1"], Validity::Now);
+        let files = identity.write(self.folder.path(), "receiver")?;
         self.set("QUEUE__KIND", "sqs")
             .set("QUEUE__URL", stub.create_queue("bridge.fifo"))
             .set("QUEUE__DEAD_LETTER_URL", stub.create_queue("bridge-dead.fifo"))
@@ -85,6 +94,9 @@ impl Deployment {
             .set("STORE__BUCKET", "bridge")
             .set("STORE__ATTEMPT_TIMEOUT_SECONDS", 1)
             .set("STORE__OPERATION_TIMEOUT_SECONDS", 2)
+            .set("RECEIVER__TLS__CERT_FILE", files.certificate.display())
+            .set("RECEIVER__TLS__KEY_FILE", files.key.display())
+            .set("RECEIVER__LISTEN", "127.0.0.1:0")
             .set("RECEIVER__LISTEN_PLAIN", receiver);
         let environment = [
             ("AWS_ENDPOINT_URL", stub.url()),
@@ -93,7 +105,7 @@ impl Deployment {
             ("AWS_SECRET_ACCESS_KEY", "test".into()),
         ];
         self.settings.extend(environment.map(|(name, value)| (name.to_owned(), value)));
-        self
+        Ok(self)
     }
 
     /// Sets `ADT_BRIDGE__<setting>` for processes started from now on.

@@ -1,13 +1,16 @@
 //! Connections that break, stall and vanish.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fault_harness::{
     endpoint::{Endpoint, Reply, Script, Step, When},
     oracle::Mark,
     proxy::{Arrival, Close, Direction, EventKind, Impairment, Proxy, Split},
 };
-use queue::Queue as _;
+use queue::{MemoryConfig, MemoryQueue, Queue as _};
 
 use crate::rig::{ACKNOWLEDGMENT_TIMEOUT, DEADLINE, Rig, control_id, envelope};
 
@@ -165,11 +168,15 @@ async fn f14_a_lost_acknowledgment_is_followed_by_the_same_bytes() {
 
 #[tokio::test]
 async fn f23_a_slow_endpoint_is_no_dead_endpoint() {
-    // Byte by byte over most of the timeout: bytes of an acknowledgment are coming.
+    // About a hundred bytes, one by one: bytes of an acknowledgment are coming.
     let gap = Duration::from_millis(6);
     let slowly = vec![Step::Store, Step::ReplySlowly(Reply::new("AA"), gap)];
     let (endpoint, proxy) = proxied(Script::always(slowly)).await;
-    let rig = Rig::start(proxy.address(), |_| {});
+    let memory = MemoryQueue::new(MemoryConfig { visibility_seconds: 30, ..MemoryConfig::default() });
+    let rig = Rig::start_on(Arc::new(memory), proxy.address(), |config| {
+        config.endpoint.acknowledgment_timeout_seconds = 6;
+        config.endpoint.write_timeout_seconds = 6;
+    });
     rig.send_all(2, 2).await;
     rig.settles(&endpoint, 0).await;
     // Then it stops reading in the middle of a large message, and goes on.

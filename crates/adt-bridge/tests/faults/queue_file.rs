@@ -38,18 +38,18 @@ fn crashed(folder: &Path) -> tempfile::TempDir {
 }
 
 /// Everything a queue still has, by control id.
-async fn contents(queue: &EmbeddedQueue) -> HashMap<String, String> {
+async fn contents(queue: &EmbeddedQueue) -> Result<HashMap<String, String>, QueueError> {
     let most = NonZeroUsize::new(32).expect("not zero");
     let mut all = HashMap::new();
     loop {
-        let deliveries = queue.receive(most, Duration::ZERO).await.expect("received");
+        let deliveries = queue.receive(most, Duration::ZERO).await?;
         if deliveries.is_empty() {
-            return all;
+            return Ok(all);
         }
         for delivery in deliveries {
             let id = delivery.envelope.attributes.control_id.clone();
             all.insert(id, delivery.envelope.body.clone());
-            queue.delete(&delivery.receipt).await.expect("deleted");
+            queue.delete(&delivery.receipt).await?;
         }
     }
 }
@@ -65,7 +65,7 @@ async fn f04_a_crash_at_any_moment_loses_nothing_that_was_answered() {
             let began = Instant::now();
             let recovered = open(copy.path()).await;
             assert!(began.elapsed() < Duration::from_secs(5));
-            assert_eq!(contents(&recovered).await.len() as u64, version);
+            assert_eq!(contents(&recovered).await.expect("readable").len() as u64, version);
         }
     }
 }
@@ -88,7 +88,7 @@ async fn f04_a_torn_write_ahead_log_gives_back_a_prefix() {
         fs::write(wal(torn.path()), &bytes[..length]).expect("written");
         match EmbeddedQueue::open(&settings(torn.path())).await {
             Ok(recovered) => {
-                let contents = contents(&recovered).await;
+                let contents = contents(&recovered).await.expect("readable");
                 let prefix = (1..=contents.len() as u64).all(|version| {
                     let mark = Mark { group: 1, version };
                     contents.get(&control_id(mark)) == Some(&envelope(mark, 200).body)
@@ -131,7 +131,19 @@ async fn f35_flipped_bytes_are_noticed_and_never_delivered() {
                 continue;
             }
         };
-        for (id, body) in contents(&recovered).await {
+        let contents = match contents(&recovered).await {
+            Ok(contents) => contents,
+            // A page that only a later call reads.
+            Err(error) => {
+                assert!(
+                    matches!(error, QueueError::Corrupt { .. } | QueueError::Unavailable { .. }),
+                    "{error}"
+                );
+                refused += 1;
+                continue;
+            }
+        };
+        for (id, body) in contents {
             let version = id.rsplit('-').next().and_then(|text| text.parse().ok()).expect("a version");
             let sent = envelope(Mark { group: version, version }, 600).body;
             assert!(body == sent, "{id} was delivered damaged after a flip at {offset}");
@@ -162,13 +174,17 @@ async fn f33_a_full_queue_refuses_sends_and_still_records_deletes() {
     };
     assert_eq!(full, QueueError::Full);
     assert_eq!(
-        contents(&queue).await.len() as u64,
+        contents(&queue).await.expect("readable").len() as u64,
         taken,
         "everything accepted comes out and can be deleted"
     );
     queue.send(envelope(Mark { group: 1, version: 5000 }, 8 * 1024)).await.expect("there is room again");
     drop(queue);
-    assert_eq!(contents(&open(folder.path()).await).await.len(), 1, "the deletes survived");
+    assert_eq!(
+        contents(&open(folder.path()).await).await.expect("readable").len(),
+        1,
+        "the deletes survived"
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use fault_harness::{
     certificates::{Authority, Validity},
     endpoint::{Endpoint, Script, Security},
+    oracle::Mark,
 };
 
 use crate::rig::{DEADLINE, Rig};
@@ -71,7 +72,47 @@ async fn f25_a_repaired_certificate_heals_without_a_restart() {
     let swapped = folder.path().join("ca.new");
     std::fs::write(&swapped, new.pem()).expect("written");
     std::fs::rename(swapped, ca_file).expect("swapped");
-    // The files are looked at twice a minute.
-    assert!(endpoint.wait_until(2 * DEADLINE, |endpoint| endpoint.stored().len() == 4).await);
+    rig.settles(&endpoint, 0).await;
+}
+
+#[tokio::test]
+async fn f26_certificates_replaced_under_load_and_broken_ones_cost_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new("ours");
+    let ca_file = authority.write(folder.path(), "ca.crt").expect("written");
+    let ours =
+        authority.issue(&["bridge.example"], Validity::Now).write(folder.path(), "client").expect("written");
+    let server = authority.issue(&["hospital.example"], Validity::Now).server(Some(&authority));
+    let endpoint = secured(Security::Tls(server)).await;
+    let (cert_file, key_file) = (ours.certificate.clone(), ours.key.clone());
+    let rig = Rig::start(endpoint.address(), |config| {
+        config.endpoint.tls.enabled = true;
+        config.endpoint.tls.ca_file = Some(ca_file);
+        config.endpoint.tls.server_name = Some("hospital.example".into());
+        config.endpoint.tls.cert_file = Some(cert_file);
+        config.endpoint.tls.key_file = Some(key_file);
+    });
+    rig.send_all(2, 2).await;
+    rig.drained().await;
+    // A new certificate whose key is missing: a pair that does not fit. The old one stays in use.
+    let next = authority.issue(&["bridge.example"], Validity::Now);
+    std::fs::write(&ours.certificate, &next.certificate).expect("written");
+    let mut version = 2;
+    let mut keep_sending = async |rig: &Rig, until: &dyn Fn() -> bool| {
+        let started = std::time::Instant::now();
+        while !until() && started.elapsed() < DEADLINE {
+            version += 1;
+            rig.send(Mark { group: version % 3 + 1, version }).await;
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    // Longer than the files are left unread.
+    let broken_since = std::time::Instant::now();
+    keep_sending(&rig, &|| broken_since.elapsed() > std::time::Duration::from_secs(4)).await;
+    assert_eq!(endpoint.connections().len(), 1, "the good connection was kept");
+    // With its key it is taken, which shows in a new connection.
+    std::fs::write(&ours.key, &next.key).expect("written");
+    keep_sending(&rig, &|| endpoint.connections().len() > 1).await;
+    assert_eq!(endpoint.connections().len(), 2);
     rig.settles(&endpoint, 0).await;
 }

@@ -134,9 +134,9 @@ impl Connection<'_> {
     }
 
     async fn serve(&mut self, arrival: Arrival) -> End {
-        let mut pending = Vec::new();
+        let (mut pending, mut scanned) = (Vec::new(), 0);
         let end = loop {
-            if let Some(body) = take_frame(&mut pending, |stray| self.stray(stray)) {
+            if let Some(body) = take_frame(&mut pending, &mut scanned, |stray| self.stray(stray)) {
                 if let Err(end) = self.answer(body).await {
                     break end;
                 }
@@ -249,13 +249,19 @@ impl Connection<'_> {
     }
 }
 
-/// Takes the first whole frame; `stray` is told of bytes before it.
-fn take_frame(pending: &mut Vec<u8>, stray: impl FnOnce(usize)) -> Option<Vec<u8>> {
+/// Takes the first whole frame; `stray` is told of bytes before it. Nothing before `scanned` ends a frame.
+fn take_frame(pending: &mut Vec<u8>, scanned: &mut usize, stray: impl FnOnce(usize)) -> Option<Vec<u8>> {
     let start = pending.iter().position(|&byte| byte == VT)?;
-    let length = pending.get(start..)?.windows(2).position(|pair| pair == [FS, CR])?;
+    let from = start.max(*scanned);
+    let found = pending.get(from..)?.windows(2).position(|pair| pair == [FS, CR]);
+    let Some(offset) = found else {
+        *scanned = pending.len().saturating_sub(1);
+        return None;
+    };
     stray(start);
-    let body = pending.get(start + 1..start + length)?.to_vec();
-    pending.drain(..start + length + 2);
+    let body = pending.get(start + 1..from + offset)?.to_vec();
+    pending.drain(..from + offset + 2);
+    *scanned = 0;
     Some(body)
 }
 

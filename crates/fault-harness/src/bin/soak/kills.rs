@@ -61,7 +61,7 @@ pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome>
     let mut random = StdRng::seed_from_u64(options.seed.wrapping_add(1));
     let stub = AwsStub::start().await?;
     let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    let mut bridge = Deployment::new(&options.binary, nowhere)?.apart(&stub);
+    let mut bridge = Deployment::new(&options.binary, nowhere)?.apart(&stub)?;
     let receiver = bridge.receiver_address();
     bridge.set("SENDER__ENDPOINT__ADDRESS", receiver);
     let ledger = bridge.data().join("ledger");
