@@ -71,7 +71,7 @@ async fn connect(shared: &Shared, probing: bool, failures: &mut u32) -> Option<O
 }
 
 /// Sends messages until the connection ends; whether any was accepted.
-async fn serve(shared: &Shared, mut open: Open) -> bool {
+async fn serve(shared: &Arc<Shared>, mut open: Open) -> bool {
     let mut new_files = shared.connector.tls().map(|tls| tls.files().subscribe());
     let mut accepted = false;
     loop {

@@ -1,6 +1,9 @@
 //! One message: checked, sent, answered, settled.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use hl7v2::{AckCode, Acknowledgment, Text};
 use mllp::MllpError;
@@ -40,7 +43,7 @@ struct Outcome {
 ///
 /// # Cancel safety
 /// None: the message would be left unsettled until its lease ends.
-pub(crate) async fn deliver(shared: &Shared, mut open: Open, mut held: Held) -> Finished {
+pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held) -> Finished {
     let began = Instant::now();
     let application_wanted = match prepare(shared, &held).await {
         Prepared::Send { application_wanted } => application_wanted,
@@ -217,7 +220,7 @@ fn lost(shared: &Shared, held: &mut Held, error: &MllpError, application_wanted:
 }
 
 /// Nothing went out: the message is as it was.
-async fn unsent(shared: &Shared, open: Open, mut held: Held, error: &MllpError) -> Finished {
+async fn unsent(shared: &Arc<Shared>, open: Open, mut held: Held, error: &MllpError) -> Finished {
     held.history.attempts -= 1;
     let mut until = Instant::now();
     match error {

@@ -9,6 +9,7 @@
 //! | `poll` | receives from the queue while the breaker is closed and there is room |
 //! | `connection`, one per connection | takes the next ready group, sends, waits, settles |
 //! | `heartbeat` | extends every lease, hands back what waits too long |
+//! | `settle`, one per message whose removal failed | repeats the delete beside the connection, its group locked |
 #![warn(missing_docs)]
 
 use std::sync::{Arc, atomic::Ordering};
@@ -91,8 +92,13 @@ pub async fn run(config: Config, deps: Dependencies, shutdown: CancellationToken
         tls = shared.config.endpoint.tls.enabled,
         "sending"
     );
+    let finished = async {
+        work.wait().await;
+        shared.removals.close();
+        shared.removals.wait().await;
+    };
     let broken = tokio::select! {
-        () = work.wait() => None,
+        () = finished => None,
         error = deps.queue.failed() => Some(error),
     };
     stop.cancel();

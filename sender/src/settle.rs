@@ -1,6 +1,9 @@
 //! What a disposition does to the queue, the ledger and the table.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use hl7v2::{AckCode, Acknowledgment};
 use queue::{DeadLetter, QueueError, Reason};
@@ -18,7 +21,7 @@ const REPEAT: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 /// Removes, dead-letters or puts back a message that was on the wire (or will never be).
 pub(crate) async fn settle(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     mut held: Held,
     disposition: Disposition,
     acknowledgment: Option<Acknowledgment>,
@@ -34,7 +37,7 @@ pub(crate) async fn settle(
         }
     };
     match disposition {
-        Disposition::Delivered => delivered(shared, &held, acknowledgment.as_ref()).await,
+        Disposition::Delivered => delivered(shared, held, acknowledgment.as_ref()).await,
         // It is not the message: it keeps its tries and waits until the endpoint is well.
         Disposition::RetryRefused
         | Disposition::DeadLetter(Reason::NegativeAcknowledgment | Reason::RetriesExhausted)
@@ -52,11 +55,11 @@ pub(crate) async fn settle(
             let delay = delay(shared, held.history.attempts);
             put_back(shared, held, delay).await;
         }
-        Disposition::DeadLetter(reason) => dead_letter(shared, &held, reason, acknowledgment).await,
+        Disposition::DeadLetter(reason) => dead_letter(shared, held, reason, acknowledgment).await,
     }
 }
 
-async fn delivered(shared: &Shared, held: &Held, acknowledgment: Option<&Acknowledgment>) {
+async fn delivered(shared: &Arc<Shared>, held: Held, acknowledgment: Option<&Acknowledgment>) {
     let envelope = &held.delivery.envelope;
     if !shared.ledger.knows(envelope) {
         shared.counts.delivered.fetch_add(1, Ordering::Relaxed);
@@ -66,11 +69,15 @@ async fn delivered(shared: &Shared, held: &Held, acknowledgment: Option<&Acknowl
             tracing::error!(%error, "writing the ledger failed");
         }
     }
-    until_done(shared, "delete", || shared.queue.delete(&held.delivery.receipt)).await;
-    shared.table(|table| table.finish(held.group()));
+    remove(shared, held, Removal::Delete).await;
 }
 
-async fn dead_letter(shared: &Shared, held: &Held, reason: Reason, acknowledgment: Option<Acknowledgment>) {
+async fn dead_letter(
+    shared: &Arc<Shared>,
+    held: Held,
+    reason: Reason,
+    acknowledgment: Option<Acknowledgment>,
+) {
     let facts = &held.delivery.envelope.attributes;
     let letter = DeadLetter {
         reason,
@@ -79,9 +86,6 @@ async fn dead_letter(shared: &Shared, held: &Held, reason: Reason, acknowledgmen
         attempts: held.history.attempts,
         text: acknowledgment.map(|ack| ack.raw),
     };
-    if shared.config.policy.park_events.contains(&facts.event) {
-        park(shared, held).await;
-    }
     tracing::error!(
         hl7.control_id = facts.control_id,
         hl7.trigger_event = facts.event,
@@ -93,19 +97,83 @@ async fn dead_letter(shared: &Shared, held: &Held, reason: Reason, acknowledgmen
         "message given up, moved to the dead letters"
     );
     Counts::add(&shared.counts.dead);
-    until_done(shared, "dead_letter", || shared.queue.dead_letter(&held.delivery, letter.clone())).await;
-    shared.table(|table| table.finish(held.group()));
+    let park = shared.config.policy.park_events.contains(&facts.event);
+    remove(shared, held, Removal::DeadLetter { letter, park }).await;
 }
 
-/// Withholds the rest of the group: later messages build on this one.
-async fn park(shared: &Shared, held: &Held) {
+/// How a message leaves the queue.
+#[derive(Debug)]
+enum Removal {
+    Delete,
+    /// `park` withholds the rest of the group: later messages build on this one.
+    DeadLetter {
+        letter: DeadLetter,
+        park: bool,
+    },
+}
+
+/// Takes the message out of the queue and lets its group go on. What does not succeed at once is repeated beside
+/// the connection, so that a queue that cannot delete does not stop an endpoint that is well; the group stays
+/// locked, and the message counts as held, which bounds how many there can be.
+async fn remove(shared: &Arc<Shared>, held: Held, removal: Removal) {
+    if try_remove(shared, &held, &removal).await {
+        shared.table(|table| table.finish(held.group()));
+        return;
+    }
+    shared.table(|table| table.removing(held.group()));
+    let beside = Arc::clone(shared);
+    shared.removals.spawn(async move {
+        let mut tries = 1;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(jittered(REPEAT.0, REPEAT.1, tries)) => {}
+                () = beside.cut_off() => break,
+            }
+            if try_remove(&beside, &held, &removal).await {
+                break;
+            }
+            tries += 1;
+        }
+        beside.table(|table| table.finish(held.group()));
+    });
+}
+
+/// Whether nothing is left to do: it is done, or the lease is gone.
+async fn try_remove(shared: &Shared, held: &Held, removal: &Removal) -> bool {
+    let result = match removal {
+        Removal::Delete => shared.queue.delete(&held.delivery.receipt).await,
+        Removal::DeadLetter { letter, park } => {
+            async {
+                if *park {
+                    withhold_group(shared, held).await?;
+                }
+                shared.queue.dead_letter(&held.delivery, letter.clone()).await
+            }
+            .await
+        }
+    };
+    match result {
+        Ok(()) => true,
+        Err(QueueError::Stale) => {
+            tracing::warn!("the lease had ended; the message will come again");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, "removing a message from the queue failed");
+            false
+        }
+    }
+}
+
+async fn withhold_group(shared: &Shared, held: &Held) -> Result<(), QueueError> {
     let Some(operator) = shared.queue.dead_letters() else {
         tracing::warn!("this queue cannot park groups, later messages of the group go on");
-        return;
+        return Ok(());
     };
-    until_done(shared, "park", || operator.park(held.group())).await;
+    operator.park(held.group()).await?;
     let followers = shared.table(|table| table.forget_waiting(held.group()));
     shared.release(&followers).await;
+    Ok(())
 }
 
 async fn put_back(shared: &Shared, held: Held, delay: Duration) {
@@ -117,30 +185,4 @@ async fn put_back(shared: &Shared, held: Held, delay: Duration) {
 
 fn delay(shared: &Shared, tries: u32) -> Duration {
     jittered(shared.config.policy.retry_base, shared.config.policy.retry_cap, tries.saturating_sub(1))
-}
-
-/// Repeats a queue call until it is done, the lease is gone, or the sender must stop.
-async fn until_done<F: Future<Output = Result<(), QueueError>>>(
-    shared: &Shared,
-    call: &'static str,
-    work: impl Fn() -> F,
-) {
-    let mut tries = 0;
-    loop {
-        match work().await {
-            Ok(()) => return,
-            Err(QueueError::Stale) => {
-                tracing::warn!(call, "the lease had ended; the message will come again");
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(call, %error, tries, "the queue call failed");
-                tries += 1;
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(jittered(REPEAT.0, REPEAT.1, tries)) => {}
-            () = shared.cut_off() => return,
-        }
-    }
 }

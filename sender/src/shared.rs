@@ -12,7 +12,7 @@ use std::{
 use mllp::Connector;
 use queue::{Queue, Receipt};
 use tokio::{sync::Notify, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     breaker::{Breaker, State},
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) shutdown: CancellationToken,
     pub(crate) counts: Counts,
+    /// Removals from the queue that did not succeed at once.
+    pub(crate) removals: TaskTracker,
     table: Mutex<Table>,
     breaker: Mutex<Breaker>,
     changed: Notify,
@@ -56,7 +58,8 @@ impl Shared {
     ) -> Self {
         let breaker = Mutex::new(Breaker::new(config.policy.pause_after_failures));
         let (table, changed, counts) = (Mutex::default(), Notify::new(), Counts::default());
-        Self { config, queue, connector, ledger, shutdown, counts, table, breaker, changed }
+        let removals = TaskTracker::new();
+        Self { config, queue, connector, ledger, shutdown, counts, removals, table, breaker, changed }
     }
 
     /// Reads or changes the table; whoever waits for a change looks again.
@@ -146,10 +149,14 @@ impl Shared {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            let (count, bytes) = lock(&self.table).held();
+            let (count, bytes, unsettled) = {
+                let table = lock(&self.table);
+                let (count, bytes) = table.held();
+                (count, bytes, count - table.removals())
+            };
             let room = match self.breaker_state() {
                 State::Closed if bytes < MAX_HELD_BYTES => self.config.max_held.saturating_sub(count),
-                State::HalfOpen { .. } if count == 0 => 1,
+                State::HalfOpen { .. } if unsettled == 0 => 1,
                 State::Closed | State::HalfOpen { .. } | State::Open { .. } => 0,
             };
             if let Some(room) = NonZeroUsize::new(room) {

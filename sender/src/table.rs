@@ -49,6 +49,8 @@ enum State {
         turn: u64,
     },
     Active,
+    /// Off the wire; the queue has yet to hear that it is done with.
+    Removing,
 }
 
 #[derive(Debug, Clone)]
@@ -103,7 +105,7 @@ impl Table {
         let due = |line: &Line| match line.state {
             State::Ready { turn } => Some(turn),
             State::Delayed { until, turn } if until <= now => Some(turn),
-            State::Delayed { .. } | State::Active => None,
+            State::Delayed { .. } | State::Active | State::Removing => None,
         };
         let (_, line) = self
             .lines
@@ -120,7 +122,7 @@ impl Table {
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let due = |line: &Line| match line.state {
             State::Delayed { until, .. } => Some(until),
-            State::Ready { .. } | State::Active => None,
+            State::Ready { .. } | State::Active | State::Removing => None,
         };
         self.lines.values().filter_map(due).min()
     }
@@ -130,7 +132,7 @@ impl Table {
         self.lines.values().any(|line| match line.state {
             State::Ready { .. } => !line.waiting.is_empty(),
             State::Delayed { until, .. } => until <= now,
-            State::Active => false,
+            State::Active | State::Removing => false,
         })
     }
 
@@ -152,6 +154,13 @@ impl Table {
             self.next_in_line(&group);
         }
         kept
+    }
+
+    /// The active message of `group` is off the wire, but not yet out of the queue.
+    pub(crate) fn removing(&mut self, group: &GroupId) {
+        if let Some(line) = self.lines.get_mut(group).filter(|line| line.active.is_some()) {
+            line.state = State::Removing;
+        }
     }
 
     /// The active message of `group` is settled; its followers are next.
@@ -255,7 +264,12 @@ impl Table {
 
     /// Groups with a message on the wire.
     pub(crate) fn active(&self) -> usize {
-        self.lines.values().filter(|line| line.active.is_some()).count()
+        self.lines.values().filter(|line| line.state == State::Active).count()
+    }
+
+    /// Groups whose message is off the wire and not yet out of the queue.
+    pub(crate) fn removals(&self) -> usize {
+        self.lines.values().filter(|line| line.state == State::Removing).count()
     }
 
     fn next_in_line(&mut self, group: &GroupId) {

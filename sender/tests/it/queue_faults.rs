@@ -135,6 +135,26 @@ async fn failing_calls_are_repeated_and_nothing_is_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_queue_that_cannot_delete_does_not_stop_the_endpoint() {
+    let endpoint = Endpoint::start(vec![]).await;
+    let queue = Arc::new(Flaky::new());
+    queue.failing_deletes.store(u32::MAX, Ordering::SeqCst);
+    for (group, name) in [("a", "m1"), ("a", "m2"), ("b", "m3"), ("c", "m4")] {
+        queue.send(envelope(group, name)).await.unwrap();
+    }
+    let watch = async {
+        let frames = endpoint.frames(3).await;
+        let mut ids: Vec<_> = frames.iter().filter_map(|frame| frame.body.split('|').nth(9)).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, ["m1", "m3", "m4"], "every group's first message, over the one connection");
+        queue.failing_deletes.store(0, Ordering::SeqCst);
+    };
+    tokio::join!(drain(&queue, config(&endpoint.address)), watch);
+    assert_eq!(endpoint.bodies().len(), 4, "nothing twice");
+    assert_eq!(endpoint.connections(), 1);
+}
+
+#[tokio::test]
 async fn a_delete_that_came_too_late_costs_no_second_send() {
     let endpoint = Endpoint::start(vec![]).await;
     let queue = Arc::new(Flaky::new());
