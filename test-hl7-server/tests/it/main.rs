@@ -11,6 +11,7 @@ mod durability;
 mod fault_certificates;
 mod faults;
 mod hostile;
+mod process;
 mod scenarios;
 mod snapshots;
 mod sut;
