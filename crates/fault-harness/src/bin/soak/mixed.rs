@@ -28,7 +28,7 @@ pub(crate) async fn run(options: &Options, time: Duration) -> io::Result<Outcome
     let proxy = Proxy::start(endpoint.address(), options.seed).await?;
     let mut bridge = Deployment::new(&options.binary, proxy.address())?;
     // One connection could not keep up with the stalls: each costs it an acknowledgment timeout.
-    bridge.set("SENDER__CONNECTIONS", 4);
+    bridge.set("SENDER__CONNECTIONS", CONNECTIONS);
     bridge.start(Role::Up).await?;
     let writers = Writers::start(options, bridge.hook_url())?;
     let started = Instant::now();
@@ -82,7 +82,8 @@ pub(crate) async fn run(options: &Options, time: Duration) -> io::Result<Outcome
     endpoint.script(Script::accept());
     let received = endpoint.received().len() as u64;
     let scripted: u64 = UNCLEAR.iter().map(|every| received / every).sum();
-    let ambiguous = interruptions + proxy.broken_flows() + scripted;
+    // A kill, a pause and a crash of the endpoint end every connection, each with its message.
+    let ambiguous = CONNECTIONS * (interruptions + received / CRASH) + proxy.broken_flows() + scripted;
     let collect = |dead: Vec<Mark>| Evidence {
         accepted: accepted.clone(),
         stored: Mark::find_all(endpoint.stored().iter().map(|one| &one.body)),
@@ -150,8 +151,14 @@ fn script() -> Script {
             vec![Step::Store, Step::Delay(Duration::from_millis(300)), Step::Reply(Reply::new("AA"))],
         )
         .rule(When::Every(131), vec![Step::Store, Step::Reply(Reply::new("AA")), wrong])
-        .rule(When::Every(137), vec![Step::Crash(Duration::from_millis(500))])
+        .rule(When::Every(CRASH), vec![Step::Crash(Duration::from_millis(500))])
 }
 
 /// How often the endpoint stores a message and its acknowledgment does not get through.
 const UNCLEAR: [u64; 3] = [89, 97, 101];
+
+/// How often the endpoint crashes.
+const CRASH: u64 = 137;
+
+/// Connections of the sender.
+const CONNECTIONS: u64 = 4;
