@@ -41,7 +41,7 @@ pub use control::Exit;
 pub use scenario::{Scenario, ScenarioError};
 
 pub(crate) use control::Control;
-use decide::Arrived;
+use control::Message;
 use journal::{Received, State};
 use scenario::{Action, ConnectionAction, ReplyAction};
 use store::Troubled;
@@ -74,25 +74,28 @@ impl Handler for Faulty {
         let body = frame.into_bytes();
         if batch::is_batch(&body) {
             let observe = |body: &Bytes, header: Option<&Header>, outcome: &Outcome| {
-                let sequence = self.arrived(peer, body, header, Vec::new());
-                self.control.journal(|journal| journal.settled(sequence, outcome.into()));
+                let received = received(peer, body, header, Vec::new());
+                self.control.journal(|journal| {
+                    let sequence = journal.arrived(received);
+                    journal.settled(sequence, outcome.into());
+                });
             };
             return Reply::frames(self.receiver.receive_batch(peer, &body, observe).await);
         }
         let Read { header, plan } = self.receiver.read(&body, Timestamp::now());
         let header = header.as_ref();
         let patients = plan.as_ref().map_or(&[][..], |plan| &plan.patients);
-        let groups: Vec<String> = patients.iter().map(|patient| patient.digest()).collect();
-        let sequence = self.arrived(peer, &body, header, groups.clone());
-        let (control_id, event) =
-            header.map_or(("", ""), |header| (&*header.control_id, &*header.message_type.trigger_event));
-        let arrived = Arrived { sequence, connection: peer.connection, control_id, event, groups: &groups };
+        let groups = patients.iter().map(|patient| patient.digest()).collect();
+        let received = received(peer, &body, header, groups);
         // Two peers that answer acknowledgments would never stop.
-        let (decision, previous) = match &plan {
-            Err(Outcome::Acknowledgment) => (None, String::new()),
-            Ok(_) | Err(_) => self.control.message(arrived),
+        let Message { sequence, actions, previous } = match &plan {
+            Err(Outcome::Acknowledgment) => {
+                let sequence = self.control.journal(|journal| journal.arrived(received));
+                Message { sequence, actions: None, previous: String::new() }
+            }
+            Ok(_) | Err(_) => self.control.message(received),
         };
-        let actions = decision.map_or(vec![Action::Store, Action::Answer], |decision| decision.actions);
+        let actions = actions.unwrap_or_else(|| vec![Action::Store, Action::Answer]);
         let (plan, outcome) = match plan {
             Ok(plan) => (Some(plan), None),
             Err(outcome) => (None, Some(outcome)),
@@ -145,23 +148,6 @@ impl Handler for Faulty {
             }
         }
         arrival
-    }
-}
-
-impl Faulty {
-    fn arrived(&self, peer: &Peer, body: &Bytes, header: Option<&Header>, groups: Vec<String>) -> u64 {
-        let received = Received {
-            recv_seq: 0,
-            connection: peer.connection,
-            control_id: header.map(|header| header.control_id.clone()).unwrap_or_default(),
-            event: header.map(|header| header.message_type.trigger_event.clone()).unwrap_or_default(),
-            groups,
-            sha256: HEXLOWER.encode(&Sha256::digest(body)),
-            size_bytes: body.len(),
-            received_at: Timestamp::now().to_string(),
-            outcome: State::Arrived,
-        };
-        self.control.journal(|journal| journal.arrived(received))
     }
 }
 
@@ -252,6 +238,20 @@ impl Work<'_> {
                 }
             });
         }))
+    }
+}
+
+fn received(peer: &Peer, body: &Bytes, header: Option<&Header>, groups: Vec<String>) -> Received {
+    Received {
+        recv_seq: 0,
+        connection: peer.connection,
+        control_id: header.map(|header| header.control_id.clone()).unwrap_or_default(),
+        event: header.map(|header| header.message_type.trigger_event.clone()).unwrap_or_default(),
+        groups,
+        sha256: HEXLOWER.encode(&Sha256::digest(body)),
+        size_bytes: body.len(),
+        received_at: Timestamp::now().to_string(),
+        outcome: State::Arrived,
     }
 }
 

@@ -11,7 +11,10 @@
 //! | A40 | the retired patient in MRG-1; the survivor's stays |
 //! | any other ADT event | nobody |
 //!
-//! A patient's logical id is the repetition of type `FW` (CX.5).
+//! A patient's logical id is the repetition of type `FW` (CX.5). A batch is taken apart and answered by a batch.
+//!
+//! For tests of senders the server can also be made to misbehave, see `docs/test-server.md`; nothing of that is active
+//! unless `[receiver.faults]` asks for it.
 #![warn(missing_docs)]
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::decide::{Arrived, Decider, Decision};
-use super::journal::{Fault, Journal};
+use super::journal::{Fault, Journal, Received};
 use super::scenario::{Action, CertificateFiles, ConnectionAction, Scenario, ScenarioError};
 
 /// Ends the process with a code. The library never does that by itself.
@@ -21,6 +21,17 @@ pub(crate) struct Control {
     exit: Option<Exit>,
     /// Rises with every new scenario.
     version: watch::Sender<u64>,
+}
+
+/// What is to be done about a message.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// Its number.
+    pub(crate) sequence: u64,
+    /// `None` where no rule matches.
+    pub(crate) actions: Option<Vec<Action>>,
+    /// MSH-10 of the message before it.
+    pub(crate) previous: String,
 }
 
 #[derive(Debug)]
@@ -83,17 +94,26 @@ impl Control {
         self.lock().certificates.get(files).cloned()
     }
 
-    /// What is to be done about a message, and the control id of the message before it.
-    pub(crate) fn message(&self, arrived: Arrived<'_>) -> (Option<Decision<Action>>, String) {
+    /// Notes a message, and says what is to be done about it and which control id came before. In one step, so that
+    /// numbers and decisions have one order.
+    pub(crate) fn message(&self, received: Received) -> Message {
         let mut state = self.lock();
         let elapsed = state.since.elapsed();
+        let sequence = state.journal.arrived(received.clone());
+        let arrived = Arrived {
+            sequence,
+            connection: received.connection,
+            control_id: &received.control_id,
+            event: &received.event,
+            groups: &received.groups,
+        };
         let decision = state.decider.message(arrived, elapsed);
         if let Some(decision) = &decision {
             let actions = decision.actions.iter().map(ToString::to_string).collect();
-            state.injected(Some(arrived.sequence), arrived.connection, &decision.rule, actions);
+            state.injected(Some(sequence), received.connection, &decision.rule, actions);
         }
-        let previous = std::mem::replace(&mut state.previous, arrived.control_id.to_owned());
-        (decision, previous)
+        let previous = std::mem::replace(&mut state.previous, received.control_id);
+        Message { sequence, actions: decision.map(|decision| decision.actions), previous }
     }
 
     pub(crate) fn journal<T>(&self, look: impl FnOnce(&mut Journal) -> T) -> T {

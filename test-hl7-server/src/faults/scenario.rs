@@ -1,6 +1,5 @@
 //! A scenario: which messages and connections meet which faults. Only the format; see `docs/test-server.md`.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,9 @@ use message_store::PatientKey;
 use mllp::ServerTlsConfig;
 use mllp::server::Ending;
 use serde::{Deserialize, Deserializer, de::Error as _};
+
+mod check;
+mod describe;
 
 /// Faults to inject, as read from TOML. The default injects none.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -311,21 +313,6 @@ impl Scenario {
             }
         }
     }
-
-    fn check(&self) -> Result<(), ScenarioError> {
-        for (index, rule) in self.rules.iter().enumerate() {
-            let reason = rule.condition.turn.mistake().or_else(|| mistake(&rule.then));
-            if let Some(reason) = reason {
-                return Err(ScenarioError::Rule { rule: rule.name(index), reason });
-            }
-        }
-        for (index, rule) in self.connections.iter().enumerate() {
-            if let Some(reason) = rule.condition.turn.mistake() {
-                return Err(ScenarioError::Rule { rule: rule.name(index), reason });
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Rule {
@@ -338,47 +325,6 @@ impl ConnectionRule {
     pub(crate) fn name(&self, index: usize) -> String {
         self.name.clone().unwrap_or_else(|| format!("connection rule {}", index + 1))
     }
-}
-
-impl Turn {
-    fn mistake(&self) -> Option<&'static str> {
-        let odd = self.probability.is_some_and(|probability| !(0.0..=1.0).contains(&probability));
-        odd.then_some("probability is from 0 to 1")
-    }
-}
-
-fn mistake(actions: &[Action]) -> Option<&'static str> {
-    let is_store =
-        |action: &Action| matches!(action, Action::Store | Action::StoreError(_) | Action::SlowStore(_));
-    let is_sent = |action: &Action| matches!(action, Action::Answer | Action::Reply(_) | Action::Send(_));
-    let is_end = |action: &Action| matches!(action, Action::Close | Action::Reset | Action::Stall);
-    let sent = actions.iter().position(is_sent).unwrap_or(actions.len());
-    if actions.iter().filter(|action| is_store(action)).count() > 1 {
-        return Some("a message is stored once");
-    }
-    if actions.iter().skip(sent).any(is_store) {
-        return Some("storing comes before the first reply");
-    }
-    if actions.iter().rev().skip(1).any(is_end) {
-        return Some("close, reset and stall come last");
-    }
-    let replies = actions.iter().filter_map(|action| match action {
-        Action::Reply(reply) => Some(reply),
-        _ => None,
-    });
-    for reply in replies {
-        let is_code = |code: &str| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-        if reply.code.as_deref().is_some_and(|code| !is_code(code)) {
-            return Some("a code is two capital letters");
-        }
-        if reply.severity.as_deref().is_some_and(|severity| !["E", "F", "I", "W"].contains(&severity)) {
-            return Some("a severity is E, F, I or W");
-        }
-        if reply.code.is_none() && (reply.error.is_some() || reply.id != ReplyId::Own) {
-            return Some("a reply with an error or another id needs a code");
-        }
-    }
-    None
 }
 
 /// The parser's words, without the value that it quotes between "invalid type" or "invalid value" and what it expected.
@@ -423,47 +369,5 @@ impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         regex_lite::Regex::new(&text).map(Self).map_err(|_| D::Error::custom("not a regular expression"))
-    }
-}
-
-/// For the log of faults: what is done, without texts.
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store => f.write_str("store"),
-            Self::StoreError(fault) => write!(f, "store_error {fault:?}"),
-            Self::SlowStore(time) => write!(f, "slow_store {:?}", time.0),
-            Self::Answer => f.write_str("answer"),
-            Self::Reply(reply) => {
-                write!(f, "reply {}", reply.code.as_deref().unwrap_or("honest"))?;
-                if let Some(error) = reply.error {
-                    write!(f, " {error}")?;
-                }
-                write!(f, " id {:?}", reply.id)
-            }
-            Self::Send(text) => write!(f, "send {} bytes", text.len()),
-            Self::Wait(time) => write!(f, "wait {:?}", time.0),
-            Self::Close => f.write_str("close"),
-            Self::Reset => f.write_str("reset"),
-            Self::Stall => f.write_str("stall"),
-            Self::Exit(code) => write!(f, "exit {code}"),
-        }
-    }
-}
-
-/// For the log of faults.
-impl fmt::Display for ConnectionAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Close => f.write_str("close"),
-            Self::Reset => f.write_str("reset"),
-            Self::Stall => f.write_str("stall"),
-            Self::StallHandshake => f.write_str("stall_handshake"),
-            Self::AbortHandshake => f.write_str("abort_handshake"),
-            Self::OldTls => f.write_str("old_tls"),
-            Self::Certificate(_) => f.write_str("certificate"),
-            Self::ReadBytesPerSecond(rate) => write!(f, "read_bytes_per_second {rate}"),
-            Self::EndAfter(end) => write!(f, "end_after {} {:?}", end.bytes, end.ending),
-        }
     }
 }
