@@ -1,11 +1,20 @@
 # Every target runs on a machine with Rust, Node and Python alone; the rest is installed on first use.
-.PHONY: check test deny doc fmt run demo
+.PHONY: check test e2e soak fuzz deny doc fmt run demo
 
 check:  ## Format, lints, dependency rules, documentation
 	scripts/check.sh
 
 test:  ## Everything, against a local SQS and S3
 	scripts/test.sh
+
+e2e:  ## The end-to-end tests alone
+	cargo test --locked -p adt-bridge -- --include-ignored
+
+soak:  ## Long fault runs, about 50 minutes; SOAK_ROUNDS=10 SOAK_MINUTES=1 for a short one
+	scripts/soak.sh
+
+fuzz:  ## Fuzzes the parsers; FUZZ_SECONDS=30 for a short one
+	scripts/fuzz.sh
 
 deny:  ## Licences, advisories, sources; needs cargo-deny
 	cargo deny --locked check
