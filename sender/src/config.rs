@@ -57,7 +57,7 @@ impl Default for Config {
     }
 }
 
-/// The rules of [`disposition`](crate::disposition) that an endpoint may need otherwise.
+/// The rules by which acknowledgments and failures are judged, where an endpoint may need others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
