@@ -9,8 +9,10 @@
 )]
 
 mod acknowledgment;
+mod aws;
 mod connection;
 mod framing;
+mod kills;
 mod lease;
 mod poison;
 mod processes;
@@ -18,5 +20,6 @@ mod queue_file;
 mod receiver;
 mod rig;
 mod rows;
+mod signals;
 mod tls;
 mod watched_queue;
