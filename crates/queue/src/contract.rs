@@ -12,7 +12,8 @@ use std::{
 };
 
 use crate::{
-    Attributes, DeadLetter, DeduplicationId, Delivery, Envelope, GroupId, Queue, QueueError, Reason, Sent,
+    Attributes, DeadLetter, DeadLetterId, DeadLetterQueue, DeduplicationId, Delivery, Envelope, GroupId,
+    Queue, QueueError, Reason, Sent, Stale,
 };
 
 /// Longer than any backend takes to hand out what is ready.
@@ -314,6 +315,147 @@ pub async fn dropped_receives_strand_nothing(queue: Arc<dyn Queue>) {
         assert_eq!((delivery.envelope.attributes.control_id, delivery.receive_count), (name, 1));
         queue.delete(&delivery.receipt).await.unwrap();
     }
+}
+
+/// Dead letters are listed in order and shown whole, by group and page by page.
+pub async fn lists_and_shows_dead_letters(queue: Arc<dyn Queue>) {
+    let operator = operator(&queue);
+    assert_eq!(operator.list(None, None, 10).await, Ok(vec![]));
+    for (group, name) in [("a", "m1"), ("a", "m2"), ("b", "m3")] {
+        give_up(&queue, group, name).await;
+    }
+    let listed = operator.list(None, None, 10).await.unwrap();
+    let names: Vec<_> = listed.iter().map(|line| line.attributes.control_id.as_str()).collect();
+    assert_eq!(names, ["m1", "m2", "m3"]);
+    assert!(!format!("{listed:?}").contains("PID"), "no body");
+    let page = operator.list(None, Some(&listed[0].id), 1).await.unwrap();
+    assert_eq!(page[..], listed[1..2]);
+    let group = operator.list(Some(&listed[2].group), None, 10).await.unwrap();
+    assert_eq!(group[..], listed[2..]);
+    let record = operator.show(&listed[1].id).await.unwrap();
+    assert_eq!(record.summary, listed[1]);
+    assert_eq!(
+        (record.envelope.body, record.envelope.group),
+        (envelope("a", "m2").body, listed[1].group.clone())
+    );
+    assert_eq!(record.envelope.attributes, envelope("a", "m2").attributes);
+    assert_eq!(record.letter.reason, Reason::NegativeAcknowledgment);
+    assert_eq!((record.letter.ack_code.as_deref(), record.letter.attempts), (Some("AE"), 2));
+    // A look takes nothing away.
+    assert_eq!(operator.list(None, None, 10).await.unwrap(), listed);
+}
+
+/// A skipped dead letter is gone; what is not there is not found.
+pub async fn skips_dead_letters(queue: Arc<dyn Queue>) {
+    give_up(&queue, "a", "m1").await;
+    let (operator, id) = (operator(&queue), only(&queue).await);
+    operator.skip(&id).await.unwrap();
+    assert_eq!(operator.show(&id).await.unwrap_err(), QueueError::NotFound);
+    assert_eq!(operator.skip(&id).await, Err(QueueError::NotFound));
+    assert_eq!(operator.redrive(&id, Stale::Force).await, Err(QueueError::NotFound));
+    assert_eq!(operator.show(&DeadLetterId::new("nonsense")).await.unwrap_err(), QueueError::NotFound);
+    assert_eq!(queue.statistics().await.unwrap().dead, 0);
+}
+
+/// A redriven message comes again, the same bytes, and is no dead letter any more.
+pub async fn redrives_dead_letters(queue: Arc<dyn Queue>) {
+    give_up(&queue, "a", "m1").await;
+    let (operator, id) = (operator(&queue), only(&queue).await);
+    operator.redrive(&id, Stale::Force).await.unwrap();
+    let again = one(&queue).await;
+    assert_eq!(again.envelope.body, envelope("a", "m1").body);
+    assert_eq!(again.envelope.attributes, envelope("a", "m1").attributes);
+    queue.delete(&again.receipt).await.unwrap();
+    assert_eq!(operator.list(None, None, 10).await, Ok(vec![]));
+    assert!(receive(&queue, QUIET).await.is_empty());
+}
+
+/// An older state does not overwrite a newer one unasked, and dead letters of a group go in their order.
+pub async fn refuses_a_redrive_that_rolls_back(queue: Arc<dyn Queue>) {
+    for name in ["m1", "m2"] {
+        give_up(&queue, "a", name).await;
+    }
+    let operator = operator(&queue);
+    let ids: Vec<_> = operator.list(None, None, 10).await.unwrap().into_iter().map(|line| line.id).collect();
+    assert_eq!(operator.redrive(&ids[1], Stale::Refuse).await, Err(QueueError::OutOfOrder));
+    queue.send(envelope("a", "m3")).await.unwrap();
+    queue.delete(&one(&queue).await.receipt).await.unwrap();
+    let refused = operator.redrive(&ids[0], Stale::Refuse).await;
+    assert!(matches!(refused, Err(QueueError::Superseded | QueueError::MaybeSuperseded)), "{refused:?}");
+    assert_eq!(operator.list(None, None, 10).await.unwrap().len(), 2);
+}
+
+/// A parked group waits while others flow, and goes on in order.
+pub async fn withholds_parked_groups(queue: Arc<dyn Queue>) {
+    let operator = operator(&queue);
+    let group = envelope("a", "m1").group;
+    operator.park(&group).await.unwrap();
+    operator.park(&group).await.unwrap();
+    for (group, name) in [("a", "m1"), ("a", "m2"), ("b", "m3")] {
+        queue.send(envelope(group, name)).await.unwrap();
+    }
+    let mut seen = receive(&queue, SOON).await;
+    seen.extend(receive(&queue, QUIET).await);
+    let names: Vec<_> =
+        seen.iter().map(|delivery| delivery.envelope.attributes.control_id.as_str()).collect();
+    assert_eq!(names, ["m3"]);
+    assert_eq!(operator.parked().await.unwrap(), std::slice::from_ref(&group));
+    assert_eq!(operator.list(None, None, 10).await, Ok(vec![]), "parking is no dead letter");
+    assert_eq!(queue.statistics().await.unwrap().dead, 0);
+    operator.unpark(&group).await.unwrap();
+    operator.unpark(&group).await.unwrap();
+    assert_eq!(operator.parked().await, Ok(vec![]));
+    for name in ["m1", "m2"] {
+        let delivery = first(&queue).await;
+        assert_eq!(delivery.envelope, envelope("a", name));
+        queue.delete(&delivery.receipt).await.unwrap();
+    }
+}
+
+/// In a parked group, a redriven message goes before everything that waits.
+pub async fn a_redrive_in_a_parked_group_goes_first(queue: Arc<dyn Queue>) {
+    queue.send(envelope("a", "m1")).await.unwrap();
+    queue.send(envelope("a", "m2")).await.unwrap();
+    let operator = operator(&queue);
+    let head = first(&queue).await;
+    operator.park(&head.envelope.group).await.unwrap();
+    queue.dead_letter(&head, DeadLetter::new(Reason::KillsPeer)).await.unwrap();
+    assert!(receive(&queue, QUIET).await.is_empty());
+    operator.redrive(&only(&queue).await, Stale::Refuse).await.unwrap();
+    operator.unpark(&head.envelope.group).await.unwrap();
+    let again = first(&queue).await;
+    assert_eq!(again.envelope.body, envelope("a", "m1").body);
+    assert!(receive(&queue, QUIET).await.is_empty(), "m2 waits for m1");
+    let extended =
+        queue.change_visibility(std::slice::from_ref(&again.receipt), Duration::from_secs(30)).await;
+    assert_eq!(extended, [Ok(())]);
+    queue.delete(&again.receipt).await.unwrap();
+    assert_eq!(first(&queue).await.envelope, envelope("a", "m2"));
+    assert_eq!(operator.list(None, None, 10).await, Ok(vec![]));
+}
+
+fn operator(queue: &Arc<dyn Queue>) -> &dyn DeadLetterQueue {
+    queue.dead_letters().unwrap()
+}
+
+/// The id of the only dead letter.
+async fn only(queue: &Arc<dyn Queue>) -> DeadLetterId {
+    let mut listed = operator(queue).list(None, None, 10).await.unwrap();
+    assert_eq!(listed.len(), 1, "exactly one dead letter");
+    listed.remove(0).id
+}
+
+/// Sends a message and makes it a dead letter.
+async fn give_up(queue: &Arc<dyn Queue>, group: &str, name: &str) {
+    queue.send(envelope(group, name)).await.unwrap();
+    let delivery = one(queue).await;
+    let letter = DeadLetter {
+        ack_code: Some("AE".into()),
+        error_code: Some("101".into()),
+        attempts: 2,
+        ..DeadLetter::new(Reason::NegativeAcknowledgment)
+    };
+    queue.dead_letter(&delivery, letter).await.unwrap();
 }
 
 /// One receive that must bring exactly one message.

@@ -113,11 +113,44 @@ impl FromStr for Reason {
     }
 }
 
+/// Names a dead letter in the calls of an operator; not PHI.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeadLetterId(String);
+
+impl DeadLetterId {
+    /// Wraps what a listing showed.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// As text, for a listing.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The place in a local queue.
+    pub(crate) fn place(&self) -> Result<u64, QueueError> {
+        self.0.parse().map_err(|_| QueueError::NotFound)
+    }
+}
+
+impl From<u64> for DeadLetterId {
+    fn from(sequence: u64) -> Self {
+        Self(sequence.to_string())
+    }
+}
+
+impl fmt::Display for DeadLetterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// One line of a dead-letter listing; no body, no free text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterSummary {
-    /// Names the record in the other calls; the place the message had in the queue.
-    pub id: u64,
+    /// Names the record in the other calls.
+    pub id: DeadLetterId,
     /// Its ordering group.
     pub group: GroupId,
     /// Facts about the message.
@@ -130,7 +163,8 @@ pub struct DeadLetterSummary {
     pub error_code: Option<String>,
     /// When it was given up, milliseconds since 1970.
     pub dead_since_ms: u64,
-    /// Whether a newer message of the group was delivered since: a redrive would roll the patient back.
+    /// Whether a newer message of the group was delivered since: a redrive would roll the patient back. SQS cannot
+    /// tell, it is always false there.
     pub superseded: bool,
 }
 
@@ -155,28 +189,35 @@ pub enum Stale {
 }
 
 /// The operator's side of a queue: look at dead letters, send them again or let them go.
+///
+/// What SQS cannot do: a group shows its first ten dead letters, because a FIFO queue hands out no more of it at a
+/// time; a message that another reader looks at is hidden meanwhile; and nobody can tell whether a newer message of a
+/// group was delivered.
 #[async_trait]
 pub trait DeadLetterQueue: fmt::Debug + Send + Sync {
-    /// Up to `limit` records with an id above `after`, oldest first, of one group when `group` is given.
+    /// Up to `limit` records that come after the record `after`, oldest first, of one group when `group` is given.
     async fn list(
         &self,
         group: Option<&GroupId>,
-        after: u64,
+        after: Option<&DeadLetterId>,
         limit: u32,
     ) -> Result<Vec<DeadLetterSummary>, QueueError>;
 
     /// The whole record, PHI included: for the operator who asked, and for exports.
-    async fn show(&self, id: u64) -> Result<DeadLetterRecord, QueueError>;
+    async fn show(&self, id: &DeadLetterId) -> Result<DeadLetterRecord, QueueError>;
 
-    /// Puts a message back at its old place, before every later message of its group.
+    /// Makes a message deliverable again, before every later message of its group. The one exception is SQS while the
+    /// group is not parked: the message goes behind what waits. In a parked group, local queues keep the message back
+    /// until [`unpark`](Self::unpark), as every other of the group; SQS hands it out at once, ahead of the others.
     ///
     /// # Errors
     /// With [`Stale::Refuse`]: [`QueueError::Superseded`] when a newer message of the group was delivered or is on
-    /// lease, [`QueueError::OutOfOrder`] when an older one is still a dead letter. [`QueueError::NotFound`].
-    async fn redrive(&self, id: u64, stale: Stale) -> Result<(), QueueError>;
+    /// lease, [`QueueError::MaybeSuperseded`] when that cannot be known, [`QueueError::OutOfOrder`] when an older one
+    /// is still a dead letter. [`QueueError::NotFound`].
+    async fn redrive(&self, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError>;
 
     /// Removes a dead letter for good.
-    async fn skip(&self, id: u64) -> Result<(), QueueError>;
+    async fn skip(&self, id: &DeadLetterId) -> Result<(), QueueError>;
 
     /// Withholds all messages of a group until [`unpark`](Self::unpark); survives a restart.
     async fn park(&self, group: &GroupId) -> Result<(), QueueError>;

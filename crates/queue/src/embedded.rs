@@ -38,8 +38,8 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
-    DeadLetter, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Delivery, EmbeddedConfig, Envelope,
-    GroupId, Queue, QueueError, Receipt, Sent, Stale, Statistics, scheduler::Ticket,
+    DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Delivery, EmbeddedConfig,
+    Envelope, GroupId, Queue, QueueError, Receipt, Sent, Stale, Statistics, scheduler::Ticket,
 };
 
 mod batch;
@@ -209,23 +209,27 @@ impl DeadLetterQueue for EmbeddedQueue {
     async fn list(
         &self,
         group: Option<&GroupId>,
-        after: u64,
+        after: Option<&DeadLetterId>,
         limit: u32,
     ) -> Result<Vec<DeadLetterSummary>, QueueError> {
         let group = group.cloned();
+        let after = after.map_or(Ok(0), DeadLetterId::place)?;
         self.run(move |core| core.list_dead(group.as_ref(), after, limit)).await
     }
 
-    async fn show(&self, id: u64) -> Result<DeadLetterRecord, QueueError> {
-        self.run(move |core| core.show_dead(id)).await
+    async fn show(&self, id: &DeadLetterId) -> Result<DeadLetterRecord, QueueError> {
+        let place = id.place()?;
+        self.run(move |core| core.show_dead(place)).await
     }
 
-    async fn redrive(&self, id: u64, stale: Stale) -> Result<(), QueueError> {
-        self.run(move |core| core.redrive(id, stale)).await
+    async fn redrive(&self, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError> {
+        let place = id.place()?;
+        self.run(move |core| core.redrive(place, stale)).await
     }
 
-    async fn skip(&self, id: u64) -> Result<(), QueueError> {
-        self.run(move |core| core.skip(id)).await
+    async fn skip(&self, id: &DeadLetterId) -> Result<(), QueueError> {
+        let place = id.place()?;
+        self.run(move |core| core.skip(place)).await
     }
 
     async fn park(&self, group: &GroupId) -> Result<(), QueueError> {

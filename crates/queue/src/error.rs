@@ -57,6 +57,9 @@ pub enum QueueError {
     /// Redrive refused: a newer message of the group was already delivered, this one would roll it back.
     #[error("a newer message of the group was already delivered")]
     Superseded,
+    /// Redrive refused: this queue cannot tell whether a newer message of the group was delivered.
+    #[error("this queue cannot tell whether a newer message of the group was already delivered")]
+    MaybeSuperseded,
     /// Redrive refused: an older dead letter of the group must be redriven or skipped first.
     #[error("an older dead letter of the group comes first")]
     OutOfOrder,

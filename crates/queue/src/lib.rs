@@ -41,7 +41,9 @@ mod scheduler;
 mod sqs;
 
 pub use config::{Config, EmbeddedConfig, MemoryConfig, SqsConfig};
-pub use dead_letter::{DeadLetter, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Reason, Stale};
+pub use dead_letter::{
+    DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Reason, Stale,
+};
 pub use delivery::{Delivery, Receipt, Sent};
 pub use embedded::EmbeddedQueue;
 pub use envelope::{Attributes, DeduplicationId, Envelope, GroupId};

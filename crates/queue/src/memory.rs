@@ -1,18 +1,19 @@
 //! The queue in memory: for tests and demonstrations, nothing survives the process.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     num::NonZeroUsize,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    DeadLetter, Delivery, Envelope, MemoryConfig, Queue, QueueError, Receipt, Sent, Statistics,
+    DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Delivery, Envelope,
+    GroupId, MemoryConfig, Queue, QueueError, Receipt, Sent, Stale, Statistics,
     scheduler::{GroupKey, Scheduler, Ticket},
 };
 
@@ -28,10 +29,18 @@ pub struct MemoryQueue {
 struct State {
     scheduler: Scheduler,
     messages: BTreeMap<u64, Message>,
-    dead: Vec<(Envelope, DeadLetter)>,
+    dead: BTreeMap<u64, Dead>,
+    parked: BTreeSet<GroupId>,
     /// Group and id of recent sends, with their sequence and the end of their window.
     recent: HashMap<(String, String), (u64, Duration)>,
     next_sequence: u64,
+}
+
+struct Dead {
+    message: Message,
+    letter: DeadLetter,
+    since_ms: u64,
+    superseded: bool,
 }
 
 struct Message {
@@ -46,9 +55,10 @@ impl MemoryQueue {
         Self { config, started: Instant::now(), changed: Notify::new(), state: Mutex::default() }
     }
 
-    /// What was dead-lettered so far, oldest first.
+    /// The dead letters, by their place in the queue.
     pub fn dead(&self) -> Vec<(Envelope, DeadLetter)> {
-        self.lock().dead.clone()
+        let pair = |dead: &Dead| (dead.message.envelope.clone(), dead.letter.clone());
+        self.lock().dead.values().map(pair).collect()
     }
 
     fn now(&self) -> Duration {
@@ -134,8 +144,11 @@ impl Queue for MemoryQueue {
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
         let ticket = Ticket::parse(receipt)?;
         let mut state = self.lock();
-        state.scheduler.remove(ticket)?;
+        let group = state.scheduler.remove(ticket)?;
         state.messages.remove(&ticket.sequence);
+        for (_, dead) in state.dead.range_mut(..ticket.sequence) {
+            dead.superseded |= GroupKey::from(&dead.message.envelope.group) == group;
+        }
         drop(state);
         self.changed.notify_waiters();
         Ok(())
@@ -166,7 +179,8 @@ impl Queue for MemoryQueue {
         let mut state = self.lock();
         state.scheduler.remove(ticket)?;
         if let Some(message) = state.messages.remove(&ticket.sequence) {
-            state.dead.push((message.envelope, letter));
+            let since_ms = since_1970_ms();
+            state.dead.insert(ticket.sequence, Dead { message, letter, since_ms, superseded: false });
         }
         drop(state);
         self.changed.notify_waiters();
@@ -188,6 +202,104 @@ impl Queue for MemoryQueue {
     fn visibility(&self) -> Duration {
         Duration::from_secs(self.config.visibility_seconds)
     }
+
+    fn dead_letters(&self) -> Option<&dyn DeadLetterQueue> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl DeadLetterQueue for MemoryQueue {
+    async fn list(
+        &self,
+        group: Option<&GroupId>,
+        after: Option<&DeadLetterId>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterSummary>, QueueError> {
+        let after = after.map_or(Ok(0), DeadLetterId::place)?;
+        let state = self.lock();
+        let later = state.dead.range(after + 1..).map(|(sequence, dead)| dead.summary(*sequence));
+        let wanted = later.filter(|summary| group.is_none_or(|group| *group == summary.group));
+        Ok(wanted.take(limit as usize).collect())
+    }
+
+    async fn show(&self, id: &DeadLetterId) -> Result<DeadLetterRecord, QueueError> {
+        let sequence = id.place()?;
+        let state = self.lock();
+        let dead = state.dead.get(&sequence).ok_or(QueueError::NotFound)?;
+        Ok(DeadLetterRecord {
+            summary: dead.summary(sequence),
+            envelope: dead.message.envelope.clone(),
+            letter: dead.letter.clone(),
+        })
+    }
+
+    async fn redrive(&self, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError> {
+        let sequence = id.place()?;
+        let mut state = self.lock();
+        let dead = state.dead.get(&sequence).ok_or(QueueError::NotFound)?;
+        let key = GroupKey::from(&dead.message.envelope.group);
+        if stale == Stale::Refuse {
+            if dead.superseded || state.scheduler.newer_on_lease(key, sequence) {
+                return Err(QueueError::Superseded);
+            }
+            let mut older = state.dead.range(..sequence);
+            if older.any(|(_, other)| GroupKey::from(&other.message.envelope.group) == key) {
+                return Err(QueueError::OutOfOrder);
+            }
+        }
+        if let Some(dead) = state.dead.remove(&sequence) {
+            state.messages.insert(sequence, Message { receive_count: 0, ..dead.message });
+            state.scheduler.push(key, sequence);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn skip(&self, id: &DeadLetterId) -> Result<(), QueueError> {
+        self.lock().dead.remove(&id.place()?).map(drop).ok_or(QueueError::NotFound)
+    }
+
+    async fn park(&self, group: &GroupId) -> Result<(), QueueError> {
+        let mut state = self.lock();
+        state.scheduler.set_parked(GroupKey::from(group), true);
+        state.parked.insert(group.clone());
+        Ok(())
+    }
+
+    async fn unpark(&self, group: &GroupId) -> Result<(), QueueError> {
+        let mut state = self.lock();
+        state.scheduler.set_parked(GroupKey::from(group), false);
+        state.parked.remove(group);
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn parked(&self) -> Result<Vec<GroupId>, QueueError> {
+        Ok(self.lock().parked.iter().cloned().collect())
+    }
+}
+
+impl Dead {
+    fn summary(&self, sequence: u64) -> DeadLetterSummary {
+        DeadLetterSummary {
+            id: sequence.into(),
+            group: self.message.envelope.group.clone(),
+            attributes: self.message.envelope.attributes.clone(),
+            reason: self.letter.reason,
+            ack_code: self.letter.ack_code.clone(),
+            error_code: self.letter.error_code.clone(),
+            dead_since_ms: self.since_ms,
+            superseded: self.superseded,
+        }
+    }
+}
+
+fn since_1970_ms() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for MemoryQueue {

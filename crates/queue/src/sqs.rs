@@ -3,6 +3,9 @@
 //!
 //! The body is the ER7 text as it is; everything else travels as message attributes, none of which is PHI. The
 //! free text of an acknowledgment has no private place here and is dropped.
+//!
+//! A parked group has a marker in the dead-letter queue, which is how the next process knows. Its messages stay
+//! where they are: while one of them is on lease, FIFO order withholds the rest.
 
 use std::{
     collections::HashMap,
@@ -28,12 +31,21 @@ use aws_sdk_sqs::{
     },
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    Attributes, DeadLetter, DeduplicationId, Delivery, Envelope, GroupId, MAX_BODY_BYTES, Queue, QueueError,
+    DeadLetter, DeadLetterQueue, DeduplicationId, Delivery, Envelope, MAX_BODY_BYTES, Queue, QueueError,
     Receipt, Sent, SqsConfig, Statistics,
+};
+
+mod dead;
+mod message;
+mod parking;
+
+use self::{
+    message::{delivery, to_attributes},
+    parking::Parking,
 };
 
 /// Attributes count against the size of a message; they are never longer than this together.
@@ -61,6 +73,11 @@ pub struct SqsQueue {
     recent: Mutex<HashMap<String, Instant>>,
     attempts: AtomicU64,
     receives: TaskTracker,
+    parking: Mutex<Parking>,
+    /// Set once the markers of parked groups were read.
+    markers: OnceCell<()>,
+    /// Held by whoever reads the dead letters: two readers would hide them from each other.
+    looking: tokio::sync::Mutex<()>,
 }
 
 impl SqsQueue {
@@ -110,6 +127,9 @@ impl SqsQueue {
             recent: Mutex::default(),
             attempts: AtomicU64::new(0),
             receives: TaskTracker::new(),
+            parking: Mutex::default(),
+            markers: OnceCell::new(),
+            looking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -204,6 +224,28 @@ impl SqsQueue {
         }
     }
 
+    fn receive_from(
+        &self,
+        url: &str,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> ReceiveMessageFluentBuilder {
+        self.polling
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(i32::try_from(max.min(MAX_BATCH)).unwrap_or(1))
+            .wait_time_seconds(seconds(wait.min(MAX_WAIT)))
+            .visibility_timeout(seconds(visibility))
+            .receive_request_attempt_id(self.attempt_id())
+            .message_attribute_names("All")
+            .message_system_attribute_names(System::All)
+    }
+
+    fn parking(&self) -> std::sync::MutexGuard<'_, Parking> {
+        self.parking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Unique per receive, so that a repeat inside the SDK gets the same messages instead of hiding them.
     fn attempt_id(&self) -> String {
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -231,16 +273,12 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        let request = self
-            .polling
-            .receive_message()
-            .queue_url(&self.url)
-            .max_number_of_messages(i32::try_from(max.get().min(MAX_BATCH)).unwrap_or(1))
-            .wait_time_seconds(seconds(wait.min(MAX_WAIT)))
-            .visibility_timeout(seconds(self.visibility))
-            .receive_request_attempt_id(self.attempt_id())
-            .message_attribute_names("All")
-            .message_system_attribute_names(System::All);
+        self.read_markers().await?;
+        let redriven = self.hand_out_redriven(max.get()).await;
+        if !redriven.is_empty() {
+            return Ok(redriven);
+        }
+        let request = self.receive_from(&self.url, max.get(), wait, self.visibility);
         let (reply, answer) = oneshot::channel();
         // A task of its own: if the caller goes away, what arrives is handed back.
         let (client, url) = (self.client.clone(), self.url.clone());
@@ -250,12 +288,22 @@ impl Queue for SqsQueue {
                 drop(change(&client, &url, &receipts, Duration::ZERO).await);
             }
         });
-        answer.await.map_err(|_| QueueError::Unavailable { reason: "the receive was stopped".into() })?
+        let stopped = |_| QueueError::Unavailable { reason: "the receive was stopped".into() };
+        let deliveries = answer.await.map_err(stopped)??;
+        Ok(self.withhold_parked(deliveries).await)
     }
 
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        let request = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt.as_str());
-        request.send().await.map(drop).map_err(|error| leased(&error))
+        match dead::handle(receipt) {
+            None => remove(&self.client, &self.url, receipt.as_str()).await,
+            Some(handle) => {
+                let removed = remove(&self.client, &self.dead_letter_url, handle).await;
+                if matches!(removed, Ok(()) | Err(QueueError::Stale)) {
+                    self.redriven_ended(receipt).await;
+                }
+                removed
+            }
+        }
     }
 
     async fn change_visibility(
@@ -263,7 +311,16 @@ impl Queue for SqsQueue {
         receipts: &[Receipt],
         visible_in: Duration,
     ) -> Vec<Result<(), QueueError>> {
-        change(&self.client, &self.url, receipts, visible_in).await
+        let mut results = Vec::with_capacity(receipts.len());
+        for run in receipts.chunk_by(|one, next| dead::handle(one).is_some() == dead::handle(next).is_some())
+        {
+            if run.first().is_some_and(|receipt| dead::handle(receipt).is_some()) {
+                results.extend(self.change_redriven(run, visible_in).await);
+            } else {
+                results.extend(change(&self.client, &self.url, run, visible_in).await);
+            }
+        }
+        results
     }
 
     async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
@@ -281,7 +338,14 @@ impl Queue for SqsQueue {
         let live = self.count(&self.url, &[waiting.clone(), hidden.clone()]).await?;
         let dead = self.count(&self.dead_letter_url, &[waiting, hidden]).await?;
         let at = |place| live.get(place).copied().unwrap_or_default();
-        Ok(Statistics { ready: at(0), in_flight: at(1), dead: dead.iter().sum(), ..Statistics::default() })
+        let (markers, parked) = self.parking().counts();
+        Ok(Statistics {
+            ready: at(0),
+            in_flight: at(1).saturating_sub(parked),
+            parked,
+            dead: dead.iter().sum::<u64>().saturating_sub(markers),
+            oldest_age: None,
+        })
     }
 
     async fn ready(&self) -> Result<(), QueueError> {
@@ -294,6 +358,10 @@ impl Queue for SqsQueue {
 
     fn max_body_bytes(&self) -> usize {
         MAX_BODY_BYTES - ATTRIBUTE_BYTES
+    }
+
+    fn dead_letters(&self) -> Option<&dyn DeadLetterQueue> {
+        Some(self)
     }
 
     /// Waits for receives that were dropped, so that their messages are handed back and not hidden.
@@ -331,8 +399,17 @@ fn limits(limit: Duration) -> TimeoutConfig {
 }
 
 async fn poll(request: ReceiveMessageFluentBuilder) -> Result<Vec<Delivery>, QueueError> {
+    fetch(request).await?.into_iter().map(delivery).collect()
+}
+
+async fn fetch(request: ReceiveMessageFluentBuilder) -> Result<Vec<Message>, QueueError> {
     let received = request.send().await.map_err(|error| unavailable(&error))?;
-    received.messages.unwrap_or_default().into_iter().map(delivery).collect()
+    Ok(received.messages.unwrap_or_default())
+}
+
+async fn remove(client: &Client, url: &str, handle: &str) -> Result<(), QueueError> {
+    let request = client.delete_message().queue_url(url).receipt_handle(handle);
+    request.send().await.map(drop).map_err(|error| leased(&error))
 }
 
 async fn change(
@@ -364,72 +441,6 @@ async fn change(
         }
     }
     results
-}
-
-/// A message as it comes; one that other software sent may lack our attributes.
-fn delivery(message: Message) -> Result<Delivery, QueueError> {
-    let missing =
-        |what: &str| QueueError::Unavailable { reason: format!("SQS sent a message without {what}") };
-    let body = message.body.ok_or_else(|| missing("body"))?;
-    let receipt = message.receipt_handle.ok_or_else(|| missing("receipt handle"))?;
-    let system = message.attributes.unwrap_or_default();
-    let system = |name| system.get(&name).map(String::as_str).unwrap_or_default();
-    let group = system(System::MessageGroupId);
-    let id = system(System::MessageDeduplicationId);
-    let own = message.message_attributes.unwrap_or_default();
-    let own = |name: &str| own.get(name).and_then(|value| value.string_value.clone());
-    let attributes = Attributes {
-        control_id: own(CONTROL_ID).unwrap_or_else(|| header_field(&body, 9)),
-        event: own(EVENT).unwrap_or_default(),
-        version: own(VERSION).and_then(|version| version.parse().ok()),
-        enqueued_at: own(ENQUEUED_AT).unwrap_or_default(),
-        traceparent: own(TRACEPARENT),
-    };
-    Ok(Delivery {
-        // Ids of other software may hold characters ours do not; hashed they still tell groups apart.
-        envelope: Envelope {
-            body,
-            group: GroupId::new(group).unwrap_or_else(|_| GroupId::digest(&[group])),
-            deduplication_id: DeduplicationId::new(id).unwrap_or_else(|_| DeduplicationId::digest(&[id])),
-            attributes,
-        },
-        receipt: Receipt::new(receipt),
-        receive_count: system(System::ApproximateReceiveCount).parse().unwrap_or(1),
-        sequence: system(System::SequenceNumber).to_owned(),
-    })
-}
-
-/// A field of the first segment by its distance from MSH, such as 9 for MSH-10.
-fn header_field(body: &str, place: usize) -> String {
-    let header = body.split('\r').next().unwrap_or_default();
-    let separator = header.chars().nth(3).unwrap_or('|');
-    header.split(separator).nth(place).unwrap_or_default().to_owned()
-}
-
-fn to_attributes(facts: &Attributes, letter: Option<&DeadLetter>) -> HashMap<String, MessageAttributeValue> {
-    let version = facts.version.map(|version| version.to_string());
-    let attempts = letter.map(|letter| letter.attempts.to_string());
-    let values = [
-        (CONTROL_ID, "String", Some(facts.control_id.as_str())),
-        (EVENT, "String", Some(facts.event.as_str())),
-        (VERSION, "Number", version.as_deref()),
-        (ENQUEUED_AT, "String", Some(facts.enqueued_at.as_str())),
-        (TRACEPARENT, "String", facts.traceparent.as_deref()),
-        (REASON, "String", letter.map(|letter| letter.reason.as_str())),
-        (ACK_CODE, "String", letter.and_then(|letter| letter.ack_code.as_deref())),
-        (ERROR_CODE, "String", letter.and_then(|letter| letter.error_code.as_deref())),
-        (ATTEMPTS, "Number", attempts.as_deref()),
-    ];
-    let mut attributes = HashMap::new();
-    for (name, kind, value) in values {
-        // SQS refuses empty values.
-        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
-        let value = MessageAttributeValue::builder().data_type(kind).string_value(value).build();
-        if let Ok(value) = value {
-            attributes.insert(name.to_owned(), value);
-        }
-    }
-    attributes
 }
 
 /// Whole seconds, rounded up.
@@ -473,16 +484,6 @@ fn unavailable<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError
     };
     QueueError::Unavailable { reason }
 }
-
-const CONTROL_ID: &str = "control_id";
-const EVENT: &str = "event";
-const VERSION: &str = "version";
-const ENQUEUED_AT: &str = "enqueued_at";
-const TRACEPARENT: &str = "traceparent";
-const REASON: &str = "reason";
-const ACK_CODE: &str = "ack_code";
-const ERROR_CODE: &str = "error_code";
-const ATTEMPTS: &str = "attempts";
 
 #[cfg(test)]
 mod tests;

@@ -74,7 +74,7 @@ impl Core {
                 return Err(QueueError::Superseded);
             }
             let older = self.list_dead(Some(group), 0, 1)?;
-            if older.first().is_some_and(|first| first.id < id) {
+            if older.first().is_some_and(|first| first.id != record.summary.id) {
                 return Err(QueueError::OutOfOrder);
             }
         }
@@ -137,7 +137,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Result<DeadLetterRecord, QueueError
     let superseded = row.get(17)?;
     Ok(reason.map(|reason| DeadLetterRecord {
         summary: DeadLetterSummary {
-            id: stored.seq,
+            id: stored.seq.into(),
             group: stored.envelope.group.clone(),
             attributes: stored.envelope.attributes.clone(),
             reason,

@@ -9,7 +9,8 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::*;
+use super::{message::*, *};
+use crate::{Attributes, GroupId};
 
 #[test]
 fn reads_the_control_id_of_messages_without_attributes() {

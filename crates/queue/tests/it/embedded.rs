@@ -24,7 +24,9 @@ queue::contract_tests!([] open =>
     hands_out_again_after_the_lease, hands_out_again_after_a_release, extends_a_lease, deletes_for_good,
     wakes_a_waiting_receive, wakes_when_a_group_is_freed, dead_letters_leave_the_queue,
     refuses_what_cannot_be_carried, carries_a_body_of_the_limit, counts, consumers_share_without_overlap,
-    fences_stale_receipts, dropped_receives_strand_nothing,
+    fences_stale_receipts, dropped_receives_strand_nothing, lists_and_shows_dead_letters,
+    skips_dead_letters, redrives_dead_letters, refuses_a_redrive_that_rolls_back, withholds_parked_groups,
+    a_redrive_in_a_parked_group_goes_first,
 );
 
 async fn open() -> (TempDir, Arc<dyn Queue>) {
@@ -157,7 +159,7 @@ async fn a_damaged_body_becomes_a_dead_letter() {
     let received = queue.receive(TEN, SOON).await.unwrap();
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].envelope, envelope("b", "m2"));
-    let dead = queue.dead_letters().unwrap().list(None, 0, 10).await.unwrap();
+    let dead = queue.dead_letters().unwrap().list(None, None, 10).await.unwrap();
     assert_eq!(dead.iter().map(|line| line.reason).collect::<Vec<_>>(), [Reason::Damaged]);
 }
 
@@ -222,26 +224,26 @@ async fn redrive_restores_the_place_and_refuses_what_is_superseded() {
         queue.dead_letter(&head, letter).await.unwrap();
     }
     let group = envelope("a", "m1").group;
-    let listed = operator.list(Some(&group), 0, 10).await.unwrap();
-    let ids: Vec<u64> = listed.iter().map(|line| line.id).collect();
-    assert_eq!(operator.redrive(ids[1], Stale::Refuse).await, Err(QueueError::OutOfOrder));
-    operator.redrive(ids[0], Stale::Refuse).await.unwrap();
+    let listed = operator.list(Some(&group), None, 10).await.unwrap();
+    let ids: Vec<_> = listed.iter().map(|line| line.id.clone()).collect();
+    assert_eq!(operator.redrive(&ids[1], Stale::Refuse).await, Err(QueueError::OutOfOrder));
+    operator.redrive(&ids[0], Stale::Refuse).await.unwrap();
     let first = queue.receive(TEN, SOON).await.unwrap().remove(0);
     assert_eq!(first.envelope, envelope("a", "m1"));
     queue.delete(&first.receipt).await.unwrap();
     let third = queue.receive(TEN, SOON).await.unwrap().remove(0);
     assert_eq!(third.envelope, envelope("a", "m3"));
-    assert_eq!(operator.redrive(ids[1], Stale::Refuse).await, Err(QueueError::Superseded));
+    assert_eq!(operator.redrive(&ids[1], Stale::Refuse).await, Err(QueueError::Superseded));
     queue.delete(&third.receipt).await.unwrap();
-    let record = operator.show(ids[1]).await.unwrap();
+    let record = operator.show(&ids[1]).await.unwrap();
     assert!(record.summary.superseded);
     assert_eq!(record.envelope, envelope("a", "m2"));
     assert_eq!(record.letter.text.as_deref(), Some("canary"));
     assert!(!format!("{record:?}").contains("canary"));
-    assert_eq!(operator.redrive(ids[1], Stale::Refuse).await, Err(QueueError::Superseded));
-    operator.redrive(ids[1], Stale::Force).await.unwrap();
+    assert_eq!(operator.redrive(&ids[1], Stale::Refuse).await, Err(QueueError::Superseded));
+    operator.redrive(&ids[1], Stale::Force).await.unwrap();
     assert_eq!(queue.receive(TEN, SOON).await.unwrap()[0].envelope, envelope("a", "m2"));
-    assert_eq!(operator.skip(ids[1]).await, Err(QueueError::NotFound));
+    assert_eq!(operator.skip(&ids[1]).await, Err(QueueError::NotFound));
 }
 
 #[tokio::test]
@@ -251,9 +253,9 @@ async fn skipped_letters_are_gone() {
     let head = queue.receive(TEN, SOON).await.unwrap().remove(0);
     queue.dead_letter(&head, DeadLetter::new(Reason::KillsPeer)).await.unwrap();
     let operator = queue.dead_letters().unwrap();
-    let id = operator.list(None, 0, 10).await.unwrap()[0].id;
-    operator.skip(id).await.unwrap();
-    assert_eq!(operator.show(id).await.unwrap_err(), QueueError::NotFound);
+    let id = operator.list(None, None, 10).await.unwrap()[0].id.clone();
+    operator.skip(&id).await.unwrap();
+    assert_eq!(operator.show(&id).await.unwrap_err(), QueueError::NotFound);
     assert_eq!(queue.statistics().await.unwrap(), queue::Statistics::default());
 }
 

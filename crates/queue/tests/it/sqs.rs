@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use queue::{Queue, QueueError, SqsConfig, SqsQueue, contract::envelope};
+use queue::{DeadLetter, Queue, QueueError, Reason, SqsConfig, SqsQueue, Stale, contract::envelope};
 
 const TEN: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
@@ -24,10 +24,13 @@ async fn open() -> ((), Arc<dyn Queue>) {
 }
 
 async fn connect() -> SqsQueue {
+    SqsQueue::connect(&create().await).await.unwrap()
+}
+
+async fn create() -> SqsConfig {
     let run = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let name = format!("contract-{run}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let config = SqsQueue::create_queues(&name, None).await.unwrap();
-    SqsQueue::connect(&config).await.unwrap()
+    SqsQueue::create_queues(&name, None).await.unwrap()
 }
 
 queue::contract_tests!([#[ignore = "needs SQS endpoint"]] open =>
@@ -35,7 +38,9 @@ queue::contract_tests!([#[ignore = "needs SQS endpoint"]] open =>
     a_value_that_comes_back_is_a_message, keeps_the_order_of_a_group, withholds_a_group_on_lease,
     hands_out_again_after_the_lease, hands_out_again_after_a_release, extends_a_lease, deletes_for_good,
     wakes_a_waiting_receive, wakes_when_a_group_is_freed, dead_letters_leave_the_queue,
-    refuses_what_cannot_be_carried, carries_a_body_of_the_limit, counts, consumers_share_without_overlap,
+    refuses_what_cannot_be_carried, carries_a_body_of_the_limit, counts, consumers_share_without_overlap, lists_and_shows_dead_letters,
+    skips_dead_letters, redrives_dead_letters, refuses_a_redrive_that_rolls_back, withholds_parked_groups,
+    a_redrive_in_a_parked_group_goes_first,
 );
 
 #[tokio::test]
@@ -59,6 +64,47 @@ async fn an_unknown_receipt_is_stale() {
     let queue = connect().await;
     let unknown = queue::Receipt::new("no such receipt");
     assert_eq!(queue.delete(&unknown).await, Err(QueueError::Stale));
+}
+
+#[tokio::test]
+#[ignore = "needs SQS endpoint"]
+async fn parked_groups_stay_parked_for_the_next_process() {
+    let config = create().await;
+    let queue = SqsQueue::connect(&config).await.unwrap();
+    let group = envelope("a", "m1").group;
+    queue.dead_letters().unwrap().park(&group).await.unwrap();
+    queue.send(envelope("a", "m1")).await.unwrap();
+    let next = SqsQueue::connect(&config).await.unwrap();
+    assert!(next.receive(TEN, Duration::from_secs(1)).await.unwrap().is_empty());
+    let operator = next.dead_letters().unwrap();
+    assert_eq!(operator.parked().await.unwrap(), std::slice::from_ref(&group));
+    operator.unpark(&group).await.unwrap();
+    let delivery = next.receive(TEN, Duration::from_secs(5)).await.unwrap().remove(0);
+    assert_eq!(delivery.envelope, envelope("a", "m1"));
+    assert!(
+        SqsQueue::connect(&config).await.unwrap().dead_letters().unwrap().parked().await.unwrap().is_empty()
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs SQS endpoint"]
+async fn a_redriven_message_that_is_given_back_stays_a_dead_letter() {
+    let queue = connect().await;
+    queue.send(envelope("a", "m1")).await.unwrap();
+    let head = queue.receive(TEN, Duration::from_secs(5)).await.unwrap().remove(0);
+    let operator = queue.dead_letters().unwrap();
+    operator.park(&head.envelope.group).await.unwrap();
+    queue.dead_letter(&head, DeadLetter::new(Reason::KillsPeer)).await.unwrap();
+    let id = operator.list(None, None, 10).await.unwrap().remove(0).id;
+    operator.redrive(&id, Stale::Refuse).await.unwrap();
+    let again = queue.receive(TEN, Duration::from_secs(5)).await.unwrap().remove(0);
+    assert_eq!(queue.change_visibility(&[again.receipt], Duration::ZERO).await, [Ok(())]);
+    assert_eq!(operator.list(None, None, 10).await.unwrap()[0].id, id);
+    operator.redrive(&id, Stale::Refuse).await.unwrap();
+    let again = queue.receive(TEN, Duration::from_secs(5)).await.unwrap().remove(0);
+    queue.dead_letter(&again, DeadLetter::new(Reason::Expired)).await.unwrap();
+    let listed = operator.list(None, None, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|line| line.reason).collect::<Vec<_>>(), [Reason::Expired]);
 }
 
 #[tokio::test]
