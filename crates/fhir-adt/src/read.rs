@@ -94,10 +94,10 @@ pub(crate) fn retired(
         Some(survivor) => {
             Some(Reference { reference: Some(format!("Patient/{survivor}")), ..Reference::default() })
         }
-        None => identifier::read_field(pid, 3, reading).into_iter().next().map(|identifier| Reference {
-            identifier: Some(Box::new(identifier)),
-            ..Reference::default()
-        }),
+        None => identifier::read_field(pid, 3, reading)
+            .into_iter()
+            .next()
+            .map(|identifier| Reference { identifier: Some(Box::new(identifier)), ..Reference::default() }),
     };
     let link = other.map(|other| Link { other: Some(other), r#type: Some("replaced-by".to_owned()) });
     Patient { link: link.into_iter().collect(), ..retired }.to_json()

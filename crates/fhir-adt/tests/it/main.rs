@@ -11,3 +11,28 @@
 //! | `normal_form` | B1 to B12, and an independent `B` for the round trip |
 //! | `round_trip` | RT-1 to RT-5 over generated patients (`generate`), hostile text included |
 //! | `corpus` | collected patients and messages under `tests/corpus`, with an independent `validity` check |
+#![expect(
+    clippy::expect_used,
+    reason = "a test may stop where it stands; clippy allows it in #[test] functions only"
+)]
+#![expect(clippy::print_stdout, reason = "the corpus shows its figures")]
+
+mod addresses;
+mod coded_values;
+mod contacts;
+mod corpus;
+mod events;
+mod examples;
+mod fixture;
+mod generate;
+mod identifiers;
+mod input;
+mod merge;
+mod names;
+mod normal_form;
+mod round_trip;
+mod rule_ids;
+mod tables;
+mod telecom;
+mod text;
+mod validity;
