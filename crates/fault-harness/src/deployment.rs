@@ -46,6 +46,8 @@ pub struct Deployment {
     hook: Port,
     receiver: Port,
     processes: BTreeMap<Role, Process>,
+    /// What processes that were killed had written.
+    past: String,
 }
 
 impl Deployment {
@@ -62,6 +64,7 @@ impl Deployment {
             hook: Port::claim()?,
             receiver: Port::claim()?,
             processes: BTreeMap::new(),
+            past: String::new(),
         };
         let listen = deployment.hook.address();
         deployment
@@ -163,6 +166,8 @@ impl Deployment {
                 tokio::time::sleep(LOOK).await;
             }
         }
+        // One that ended by itself is replaced like one that was killed.
+        self.kill(role);
         self.processes.insert(role, process);
         Ok(())
     }
@@ -203,7 +208,14 @@ impl Deployment {
 
     /// SIGKILL; true when it was running.
     pub fn kill(&mut self, role: Role) -> bool {
-        self.processes.remove(&role).is_some()
+        let Some(process) = self.processes.remove(&role) else { return false };
+        self.past.push_str(&process.output());
+        true
+    }
+
+    /// Everything that any of the processes has written to standard output and standard error.
+    pub fn output(&self) -> String {
+        self.processes.values().fold(self.past.clone(), |all, process| all + &process.output())
     }
 }
 

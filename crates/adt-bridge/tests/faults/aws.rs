@@ -10,7 +10,7 @@ use fault_harness::{
 };
 
 use crate::{
-    processes::{load, settles, sqs, write_all},
+    processes::{load, names_nobody, settles, sqs, write_all},
     rig::DEADLINE,
 };
 
@@ -45,6 +45,7 @@ async fn f27_the_hook_answers_503_at_once_while_the_queue_is_away() {
     assert!(load.write(mark(9), DEADLINE).await);
     let queued = Mark::find_all(stub.bodies("bridge.fifo"));
     assert_eq!(queued, [1, 2, 3, 4, 5, 6, 9].map(mark), "no 2xx without a message, no message twice");
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -63,6 +64,7 @@ async fn f28_an_sqs_delete_that_fails_leads_to_no_second_send() {
     assert!(stub.wait_until(DEADLINE, |stub| stub.bodies("bridge.fifo").is_empty()).await);
     settles(&load.accepted(), &endpoint, 0).await;
     assert_eq!(endpoint.received().len(), 2);
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -78,6 +80,7 @@ async fn f29_an_expired_receipt_leads_to_no_second_send() {
     stub.lapse("bridge.fifo");
     assert!(stub.wait_until(2 * DEADLINE, |stub| stub.bodies("bridge.fifo").is_empty()).await);
     settles(&load.accepted(), &endpoint, 0).await;
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -105,6 +108,7 @@ async fn f32_a_bucket_that_fails_is_answered_and_heals() {
     assert!(stub.wait_until(2 * DEADLINE, |stub| stub.bodies("bridge.fifo").is_empty()).await);
     assert_eq!(Mark::find_all(stub.writes("bridge", "received/")).len(), 4, "each stored once");
     assert!(stub.bodies("bridge-dead.fifo").is_empty());
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -127,4 +131,5 @@ async fn f36_the_same_request_is_one_message_and_a_value_that_comes_back_is_thre
         assert!(answer.expect("an answer").status().is_success());
     }
     assert_eq!(stub.bodies("bridge.fifo").len(), 4);
+    names_nobody(&bridge);
 }

@@ -10,7 +10,7 @@ use fault_harness::{
 };
 
 use crate::{
-    processes::{Writers, deployment, load, settles, sqs, write_all},
+    processes::{Writers, deployment, load, names_nobody, settles, sqs, write_all},
     rig::DEADLINE,
 };
 
@@ -39,6 +39,7 @@ async fn f01_a_sender_killed_at_random_loses_nothing() {
         }
     }
     settles(&load.accepted(), &endpoint, kills).await;
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -61,6 +62,7 @@ async fn f02_killed_at_each_point_of_a_delivery() {
         bridge.start(Role::Up).await.expect("started");
         let verdict = settles(&load.accepted(), &endpoint, repeats).await;
         assert_eq!(verdict.messages, 3, "{point}");
+        names_nobody(&bridge);
     }
 }
 
@@ -83,6 +85,7 @@ async fn f03_a_hook_killed_at_random_queues_each_write_once() {
     for mark in accepted {
         assert_eq!(queued.get(&mark), Some(&1), "{mark}");
     }
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -99,6 +102,7 @@ async fn f06_everything_killed_at_once_loses_nothing() {
     let accepted = writers.stop().await;
     // A kill can also take back a delete that was not committed yet, besides the message on the wire.
     settles(&accepted, &endpoint, 8).await;
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -115,6 +119,7 @@ async fn f08_a_bridge_whose_endpoint_is_down_accepts_and_delivers_later() {
     bridge.start(Role::Up).await.expect("started");
     endpoint.up();
     settles(&load.accepted(), &endpoint, 0).await;
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -137,6 +142,7 @@ async fn f05_the_receiver_killed_under_load_stores_everything_once() {
     let stored = Mark::find_all(stub.writes("bridge", "received/"));
     let verdict = Evidence { accepted, stored, ..Evidence::default() }.judge();
     assert!(verdict.holds(), "{verdict}: {verdict:?}");
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -197,4 +203,5 @@ async fn f34_a_failed_write_of_the_queue_ends_the_process_and_a_restart_recovers
     bridge.start(Role::Up).await.expect("recovers");
     endpoint.up();
     settles(&load.accepted(), &endpoint, 0).await;
+    names_nobody(&bridge);
 }

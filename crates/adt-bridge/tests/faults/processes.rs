@@ -81,6 +81,15 @@ pub(crate) async fn settles(accepted: &[Mark], endpoint: &Endpoint, ambiguous: u
     verdict
 }
 
+/// Names and ids of patients stay out of everything that is logged (I6), whatever fails.
+pub(crate) fn names_nobody(bridge: &Deployment) {
+    let output = bridge.output();
+    assert!(!output.is_empty(), "nothing was logged at all");
+    assert_eq!(Mark::find(output.as_bytes()), None, "a family name was logged");
+    let id = fault_harness::load::patient_id(1);
+    assert!(!output.contains(&id), "a patient id was logged");
+}
+
 pub(crate) async fn sqs(endpoint: &Endpoint, roles: &[Role]) -> (AwsStub, Deployment) {
     let stub = AwsStub::start().await.expect("started");
     let mut bridge = deployment(endpoint).apart(&stub).expect("a certificate");

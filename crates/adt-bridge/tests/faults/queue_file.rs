@@ -148,7 +148,7 @@ async fn f35_flipped_bytes_are_noticed_and_never_delivered() {
             let sent = envelope(Mark { group: version, version }, 600).body;
             assert!(body == sent, "{id} was delivered damaged after a flip at {offset}");
         }
-        match recovered.dead_letters().expect("an operator's side").list(None, 0, 100).await {
+        match recovered.dead_letters().expect("an operator's side").list(None, None, 100).await {
             Ok(letters) => {
                 damaged += letters.iter().filter(|letter| letter.reason == Reason::Damaged).count()
             }
@@ -228,12 +228,12 @@ async fn f47_a_redrive_does_not_roll_a_patient_back() {
     rig.send(Mark { group: 1, version: 2 }).await;
     rig.drained().await;
     let letters = queue.dead_letters().expect("an operator's side");
-    let listed = letters.list(None, 0, 10).await.expect("listed");
+    let listed = letters.list(None, None, 10).await.expect("listed");
     let letter = listed.first().expect("one dead letter");
     assert!(letter.superseded);
-    assert_eq!(letters.redrive(letter.id, Stale::Refuse).await, Err(QueueError::Superseded));
+    assert_eq!(letters.redrive(&letter.id, Stale::Refuse).await, Err(QueueError::Superseded));
     assert_eq!(endpoint.stored().len(), 1);
-    letters.redrive(letter.id, Stale::Force).await.expect("the operator insists");
+    letters.redrive(&letter.id, Stale::Force).await.expect("the operator insists");
     rig.drained().await;
     assert_eq!(endpoint.stored().len(), 2, "sent once more, under its own control id");
     assert_eq!(endpoint.stored().last().map(|one| one.control_id.clone()), Some(control_id(poison)));

@@ -1,4 +1,4 @@
-//! SIGTERM, and no file descriptors left.
+//! SIGTERM, no file descriptors left, and peers that take places without using them.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use fault_harness::{
     oracle::Mark,
     process::Signal,
 };
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
-    processes::{Writers, deployment, load, settles, write_all},
+    processes::{Writers, deployment, load, names_nobody, settles, write_all},
     rig::DEADLINE,
 };
 
@@ -36,6 +36,7 @@ async fn f43_sigterm_ends_in_time_with_the_right_code() {
     }
     let accepted = writers.stop().await;
     settles(&accepted, &endpoint, unclear).await;
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -50,6 +51,7 @@ async fn f43_sigterm_with_a_silent_endpoint_says_what_is_unclear() {
     process.signal(Signal::TERM).expect("sent");
     let code = process.wait(Duration::from_secs(10)).await.expect("ends in time").code();
     assert_eq!(code, Some(3), "{}", process.output());
+    names_nobody(&bridge);
 }
 
 #[tokio::test]
@@ -72,4 +74,26 @@ async fn f44_without_file_descriptors_it_sheds_and_recovers() {
     write_all(&load, 4, 2).await;
     assert!(!bridge.process(Role::Up).expect("started").ended());
     settles(&load.accepted(), &endpoint, 0).await;
+    names_nobody(&bridge);
+}
+
+#[tokio::test]
+async fn f39_silent_and_trickling_clients_do_not_lock_a_working_one_out_of_the_hook() {
+    let endpoint = Endpoint::start(Script::accept()).await.expect("started");
+    let mut bridge = deployment(&endpoint);
+    bridge.set("HOOK__MAX_CONNECTIONS", 20).set("HOOK__IDLE_TIMEOUT", "1s").set("HOOK__BODY_TIMEOUT", "1s");
+    bridge.start(Role::Up).await.expect("started");
+    let load = load(&bridge);
+    let head = "PUT /persistence/Patient/fault-9 HTTP/1.1\r\nHost: hook\r\nContent-Length: 900\r\n\r\n{";
+    let mut crowd = Vec::new();
+    for number in 0..60 {
+        let mut stream = TcpStream::connect(bridge.hook_address()).await.expect("connected");
+        // Nothing, part of a head, or a head and the first byte of a body.
+        let bytes = [0, 40, head.len()][number % 3];
+        stream.write_all(&head.as_bytes()[..bytes]).await.expect("written");
+        crowd.push(stream);
+    }
+    write_all(&load, 3, 2).await;
+    settles(&load.accepted(), &endpoint, 0).await;
+    names_nobody(&bridge);
 }

@@ -46,8 +46,8 @@ pub(crate) async fn dead_letters(file: &Path) -> io::Result<Vec<Mark>> {
     let queue = EmbeddedQueue::open(&config).await.map_err(io::Error::other)?;
     let Some(letters) = queue.dead_letters() else { return Ok(Vec::new()) };
     let mut marks = Vec::new();
-    for summary in letters.list(None, 0, u32::MAX).await.map_err(io::Error::other)? {
-        let record = letters.show(summary.id).await.map_err(io::Error::other)?;
+    for summary in letters.list(None, None, u32::MAX).await.map_err(io::Error::other)? {
+        let record = letters.show(&summary.id).await.map_err(io::Error::other)?;
         marks.extend(Mark::find(record.envelope.body.as_bytes()));
     }
     Ok(marks)
