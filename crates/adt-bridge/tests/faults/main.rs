@@ -14,6 +14,7 @@ mod connection;
 mod framing;
 mod kills;
 mod lease;
+mod mixed;
 mod poison;
 mod processes;
 mod queue_file;
