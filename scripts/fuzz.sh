@@ -24,15 +24,15 @@ corpus=crates/fhir-adt/tests/corpus
 failed=0
 for target in "${targets[@]}"; do
   case $target in
-    er7_to_patient) seeds=("$corpus"/hl7v2-adt "$corpus"/hl7v2-malformed crates/fhir-adt/tests/examples); max=8192 ;;
-    json_to_er7) seeds=("$corpus"/fhir-patients "$corpus"/fhir-invalid crates/fhir-adt/tests/examples); max=8192 ;;
-    mllp_decode) seeds=(fuzz/seeds/mllp_decode "$corpus"/hl7v2-malformed); max=2048 ;;
+    er7_to_patient) seeds=("$corpus"/hl7v2-adt "$corpus"/hl7v2-malformed crates/fhir-adt/tests/examples); max=8192; dictionary=er7 ;;
+    json_to_er7) seeds=("$corpus"/fhir-patients "$corpus"/fhir-invalid crates/fhir-adt/tests/examples); max=8192; dictionary=json ;;
+    mllp_decode) seeds=(fuzz/seeds/mllp_decode "$corpus"/hl7v2-malformed); max=2048; dictionary=er7 ;;
     *) echo "unknown target: $target" >&2; exit 2 ;;
   esac
   mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
   echo "== $target for ${seconds}s"
   if ! "$out/$host/release/$target" "fuzz/corpus/$target" "${seeds[@]}" \
-    -max_total_time="$seconds" -max_len=$max -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -max_total_time="$seconds" -max_len=$max -dict="fuzz/dictionaries/$dictionary.dict" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="fuzz/artifacts/$target/"; then
     failed=1
     echo "FAILED $target: inputs in fuzz/artifacts/$target" >&2
