@@ -65,7 +65,7 @@ pub struct Connection {
 pub enum Idle {
     /// The peer closed or reset it; an error when it was not a plain end of the stream.
     Closed(Option<MllpError>),
-    /// The peer sent bytes that nothing had asked for.
+    /// The peer sent bytes that nothing had asked for; whole frames can still be received.
     Unsolicited,
 }
 
@@ -178,9 +178,25 @@ impl Connection {
     pub async fn send(&mut self, payload: &[u8]) -> Result<(), MllpError> {
         let block = codec::encode(payload).map_err(MllpError::Unwritable)?;
         self.check_idle().await?;
+        self.write(&block).await
+    }
+
+    /// Writes one frame although the peer may have sent more already: the answer to a message of the peer's own.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    ///
+    /// # Cancel safety
+    /// None, as [`Self::send`].
+    pub async fn reply(&mut self, payload: &[u8]) -> Result<(), MllpError> {
+        let block = codec::encode(payload).map_err(MllpError::Unwritable)?;
+        self.write(&block).await
+    }
+
+    async fn write(&mut self, block: &[u8]) -> Result<(), MllpError> {
         let before = self.stream.counted().written;
         let write = async {
-            self.stream.write_all(&block).await?;
+            self.stream.write_all(block).await?;
             self.stream.flush().await
         };
         let result = timeout(self.timeouts.write, write).await;
@@ -297,7 +313,7 @@ impl Connection {
     /// Whether more has arrived than padding.
     fn has_stray(&mut self) -> bool {
         let junk_bytes = self.counts().junk_bytes;
-        let more = !matches!(self.reader.buffered(), Ok(None));
+        let more = self.reader.has_more();
         more || self.reader.is_inside() || self.counts().junk_bytes > junk_bytes
     }
 

@@ -16,16 +16,32 @@ const READ_BYTES: usize = 8 * 1024;
 pub(crate) struct FrameReader {
     codec: MllpCodec,
     buffer: BytesMut,
+    /// A frame that was looked at and not yet taken.
+    ahead: Option<Frame>,
 }
 
 impl FrameReader {
     pub(crate) fn new(codec: MllpCodec) -> Self {
-        Self { codec, buffer: BytesMut::new() }
+        Self { codec, buffer: BytesMut::new(), ahead: None }
     }
 
     /// The next frame that has arrived completely.
     pub(crate) fn buffered(&mut self) -> Result<Option<Frame>, CodecError> {
-        self.codec.decode(&mut self.buffer)
+        match self.ahead.take() {
+            Some(frame) => Ok(Some(frame)),
+            None => self.codec.decode(&mut self.buffer),
+        }
+    }
+
+    /// Whether [`Self::buffered`] has a frame, or an error.
+    pub(crate) fn has_more(&mut self) -> bool {
+        match self.buffered() {
+            Ok(frame) => {
+                self.ahead = frame;
+                self.ahead.is_some()
+            }
+            Err(_) => true,
+        }
     }
 
     /// Reads once; zero means the end of the stream. Cancel safe: bytes are in the buffer or still unread.

@@ -174,3 +174,15 @@ async fn works_with_the_server_of_this_crate() {
         assert_eq!(client.receive().await.unwrap().as_bytes(), format!("ack:{message}").as_bytes());
     }
 }
+
+#[tokio::test]
+async fn a_frame_that_came_unasked_can_still_be_received() {
+    let (mut connection, mut peer) = pair().await;
+    peer.write_all(b"\x0bA\x1c\r\x0bB\x1c\r").await.unwrap();
+    assert!(matches!(connection.idle().await, Idle::Unsolicited));
+    assert!(matches!(connection.send(b"M").await, Err(MllpError::Stale)));
+    connection.reply(b"M").await.unwrap();
+    for expected in [b"A", b"B"] {
+        assert_eq!(connection.receive().await.unwrap().as_bytes(), expected);
+    }
+}
