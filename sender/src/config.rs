@@ -83,7 +83,11 @@ pub struct Policy {
     /// Events after whose dead letter the group is parked until an operator decides, because later messages
     /// build on them.
     pub park_events: Vec<String>,
-    /// How long the application acknowledgment may take after a commit accept, where MSH-16 asks for one.
+    /// A message that was accepted longer ago than this is given up instead of sent; zero for never.
+    #[serde(with = "service::config::duration")]
+    pub max_age: Duration,
+    /// How long the application acknowledgment may take after a commit accept, where MSH-16 asks for one. The
+    /// group waits for it, the connection does not.
     #[serde(with = "service::config::duration")]
     pub application_timeout: Duration,
     /// Failures of the endpoint in a row until the sender pauses.
@@ -102,7 +106,8 @@ impl Default for Policy {
             retry_base: Duration::from_secs(1),
             retry_cap: Duration::from_secs(300),
             park_events: vec!["ADT^A40".to_owned()],
-            application_timeout: Duration::from_secs(30),
+            max_age: Duration::ZERO,
+            application_timeout: Duration::from_secs(600),
             pause_after_failures: 5,
         }
     }

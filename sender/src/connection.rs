@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use mllp::{Connection, client::Idle};
 use tokio::time::Instant;
 
-use crate::{backoff::jittered, breaker::State, delivery, shared::Shared, table::Held};
+use crate::{application, backoff::jittered, breaker::State, delivery, shared::Shared, table::Held};
 
 /// Delay before the next connect while the breaker is closed: full jitter between zero and these.
 const CONNECT_BASE: Duration = Duration::from_millis(250);
@@ -113,6 +113,7 @@ async fn serve(shared: &Arc<Shared>, mut open: Open) -> bool {
                 }
                 return accepted || open.proven;
             }
+            Next::Gone(Idle::Unsolicited) if application::hear(shared, &mut open).await => {}
             Next::Gone(Idle::Unsolicited) => {
                 tracing::warn!(mllp.peer = %open.connection.peer(), "unsolicited bytes, closing the connection");
                 open.connection.abort();

@@ -5,14 +5,17 @@ use std::{
     time::Duration,
 };
 
-use hl7v2::{AckCode, Acknowledgment, Text};
+use hl7v2::{AckCode, Acknowledgment, AcknowledgmentError, Charset, Text};
 use mllp::MllpError;
 use queue::Reason;
 use tokio::time::Instant;
 
 use crate::{
+    age::is_expired,
+    application,
     connection::Open,
     disposition::{Answer, Disposition, Match, decide},
+    foreign,
     settle::settle,
     shared::{Counts, Shared},
     table::Held,
@@ -20,6 +23,8 @@ use crate::{
 
 /// Frames that are not the answer, until the connection is given up.
 const MAX_STRAY_FRAMES: u32 = 3;
+/// Messages of the peer on our connection that are refused while one of ours waits for its answer.
+const MAX_FOREIGN_MESSAGES: u32 = 20;
 /// What must be left of a lease beyond the time of an exchange.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
@@ -45,8 +50,8 @@ struct Outcome {
 /// None: the message would be left unsettled until its lease ends.
 pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held) -> Finished {
     let began = Instant::now();
-    let application_wanted = match prepare(shared, &held).await {
-        Prepared::Send { application_wanted } => application_wanted,
+    let (payload, application_wanted) = match prepare(shared, &held).await {
+        Prepared::Send { payload, application_wanted } => (payload, application_wanted),
         Prepared::Settled(disposition) => {
             settle(shared, held, disposition, None).await;
             return Finished { connection: Some(open), accepted: false };
@@ -59,7 +64,7 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         }
     };
     held.history.attempts += 1;
-    let outcome = match open.connection.send(held.delivery.envelope.body.as_bytes()).await {
+    let outcome = match open.connection.send(&payload).await {
         Ok(()) => exchange(shared, &mut open, &mut held, application_wanted).await,
         Err(error) if error.is_ambiguous() => lost(shared, &mut held, &error, application_wanted),
         Err(error) => return unsent(shared, open, held, &error).await,
@@ -74,11 +79,11 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         queue.receive_count = held.delivery.receive_count,
         attempts = held.history.attempts,
         duration_ms = began.elapsed().as_millis(),
-        size_bytes = held.delivery.envelope.body.len(),
+        size_bytes = payload.len(),
         disposition = outcome.disposition.as_str(),
         "message exchanged"
     );
-    let accepted = outcome.disposition == Disposition::Delivered;
+    let accepted = matches!(outcome.disposition, Disposition::Delivered | Disposition::AwaitApplication);
     if accepted {
         shared.breaker(|breaker, _| breaker.accepted());
     }
@@ -94,7 +99,12 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
 }
 
 enum Prepared {
-    Send { application_wanted: bool },
+    Send {
+        /// The body in the character set that its MSH-18 names.
+        payload: Vec<u8>,
+        /// Whether MSH-16 asks for an application acknowledgment.
+        application_wanted: bool,
+    },
     Settled(Disposition),
     NotOurs,
 }
@@ -108,13 +118,18 @@ async fn prepare(shared: &Shared, held: &Held) -> Prepared {
     if held.delivery.receive_count > shared.config.policy.max_receives {
         return Prepared::Settled(Disposition::DeadLetter(Reason::ReceiveLimit));
     }
+    let max_age = shared.config.policy.max_age;
+    if !max_age.is_zero() && shared.wall_time().is_some_and(|now| is_expired(envelope, max_age, now)) {
+        return Prepared::Settled(Disposition::DeadLetter(Reason::Expired));
+    }
+    let unsendable = Prepared::Settled(Disposition::DeadLetter(Reason::Unsendable));
     let header = Text::from_text(&envelope.body).and_then(|text| Ok(text.parse()?.header()));
-    let application_wanted = match header {
-        Ok(header) if header.control_id == envelope.attributes.control_id => {
-            !matches!(header.application_acknowledgment.as_str(), "" | "NE")
-        }
-        Ok(_) | Err(_) => return Prepared::Settled(Disposition::DeadLetter(Reason::Unsendable)),
+    let Some(header) = header.ok().filter(|header| header.control_id == envelope.attributes.control_id)
+    else {
+        return unsendable;
     };
+    let application_wanted = !matches!(header.application_acknowledgment.as_str(), "" | "NE");
+    let Some(payload) = wire_bytes(&envelope.body, &header.charset_name) else { return unsendable };
     let timeouts = shared.connector.timeouts();
     let needed = timeouts.write + timeouts.acknowledgment + LEASE_MARGIN;
     let left = |until: Instant| until.saturating_duration_since(Instant::now());
@@ -133,14 +148,26 @@ async fn prepare(shared: &Shared, held: &Held) -> Prepared {
             shared.table(|table| table.extended(receipt, until));
         }
     }
-    Prepared::Send { application_wanted }
+    Prepared::Send { payload, application_wanted }
+}
+
+/// What goes over the wire: decided by the body alone, so that every resend is the same. `None` when the character
+/// set that MSH-18 names is not known or lacks a character; nothing is replaced here.
+fn wire_bytes(body: &str, charset_name: &str) -> Option<Vec<u8>> {
+    if body.is_ascii() {
+        return Some(body.as_bytes().to_vec());
+    }
+    let charset =
+        if charset_name.is_empty() { Charset::Utf8 } else { Charset::from_table_0211(charset_name)? };
+    let (bytes, lost) = charset.encode(body);
+    (lost == 0).then(|| bytes.into_owned())
 }
 
 /// Reads until there is an answer to this message.
 async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, application_wanted: bool) -> Outcome {
-    let mut deadline = Instant::now() + shared.connector.timeouts().acknowledgment;
+    let deadline = Instant::now() + shared.connector.timeouts().acknowledgment;
     let mut cut_off = std::pin::pin!(shared.cut_off());
-    let mut stray = 0;
+    let (mut stray, mut foreign) = (0, 0);
     loop {
         let frame = tokio::select! {
             biased;
@@ -151,9 +178,24 @@ async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, application
                 return Outcome { disposition, acknowledgment: None, clean: false };
             }
         };
-        let acknowledgment = match frame {
-            Ok(frame) => Acknowledgment::from_bytes(frame.as_bytes()),
+        let frame = match frame {
+            Ok(frame) => frame,
             Err(error) => return lost(shared, held, &error, application_wanted),
+        };
+        let acknowledgment = Acknowledgment::from_bytes(frame.as_bytes());
+        let acknowledgment = match acknowledgment {
+            Ok(acknowledgment) => match shared.awaiting.offer(acknowledgment) {
+                Ok(()) => continue,
+                Err(not_awaited) => Ok(not_awaited),
+            },
+            Err(AcknowledgmentError::NoMsa) if foreign < MAX_FOREIGN_MESSAGES => {
+                if foreign::refuse(open, &frame).await {
+                    foreign += 1;
+                    continue;
+                }
+                Err(AcknowledgmentError::NoMsa)
+            }
+            Err(error) => Err(error),
         };
         let answer = match &acknowledgment {
             Ok(acknowledgment) => answer(acknowledgment, held),
@@ -174,10 +216,6 @@ async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, application
                     return lost(shared, held, &MllpError::ReplyTimeout, application_wanted);
                 }
             }
-            Disposition::AwaitApplication => {
-                held.history.committed = true;
-                deadline = Instant::now() + shared.config.policy.application_timeout;
-            }
             disposition => {
                 let known = matches!(answer, Answer::Acknowledgment { control_id: Match::Own, .. });
                 let clean = known && stray == 0 && open.connection.counts().junk_bytes == 0;
@@ -187,7 +225,7 @@ async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, application
     }
 }
 
-fn answer(acknowledgment: &Acknowledgment, held: &Held) -> Answer {
+pub(crate) fn answer(acknowledgment: &Acknowledgment, held: &Held) -> Answer {
     let own = held.delivery.envelope.attributes.control_id.trim();
     let control_id = match acknowledgment.control_id.as_deref().map(str::trim) {
         None | Some("") => Match::Blank,
@@ -220,9 +258,13 @@ fn lost(shared: &Shared, held: &mut Held, error: &MllpError, application_wanted:
 }
 
 /// Nothing went out: the message is as it was.
-async fn unsent(shared: &Arc<Shared>, open: Open, mut held: Held, error: &MllpError) -> Finished {
+async fn unsent(shared: &Arc<Shared>, mut open: Open, mut held: Held, error: &MllpError) -> Finished {
     held.history.attempts -= 1;
     let mut until = Instant::now();
+    if matches!(error, MllpError::Stale) && application::hear(shared, &mut open).await {
+        shared.table(|table| table.put_back(held, until));
+        return Finished { connection: Some(open), accepted: false };
+    }
     match error {
         MllpError::Unwritable(_) => {
             settle(shared, held, Disposition::DeadLetter(Reason::Unsendable), None).await;

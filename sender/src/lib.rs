@@ -10,6 +10,7 @@
 //! | `connection`, one per connection | takes the next ready group, sends, waits, settles |
 //! | `heartbeat` | extends every lease, hands back what waits too long |
 //! | `settle`, one per message whose removal failed | repeats the delete beside the connection, its group locked |
+//! | `application`, one per message in custody | waits for the application acknowledgment, its group locked |
 #![warn(missing_docs)]
 
 use std::sync::{Arc, atomic::Ordering};
@@ -18,6 +19,8 @@ use mllp::Connector;
 use queue::Queue;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+mod age;
+mod application;
 mod backoff;
 mod breaker;
 pub mod config;
@@ -25,6 +28,7 @@ mod connection;
 mod delivery;
 mod disposition;
 mod error;
+mod foreign;
 mod heartbeat;
 mod ledger;
 mod poll;
@@ -94,8 +98,8 @@ pub async fn run(config: Config, deps: Dependencies, shutdown: CancellationToken
     );
     let finished = async {
         work.wait().await;
-        shared.removals.close();
-        shared.removals.wait().await;
+        shared.beside.close();
+        shared.beside.wait().await;
     };
     let broken = tokio::select! {
         () = finished => None,

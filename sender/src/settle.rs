@@ -10,6 +10,7 @@ use queue::{DeadLetter, QueueError, Reason};
 use tokio::time::Instant;
 
 use crate::{
+    application,
     backoff::jittered,
     disposition::Disposition,
     shared::{Counts, Shared},
@@ -50,7 +51,8 @@ pub(crate) async fn settle(
             let delay = delay(shared, held.history.negatives);
             put_back(shared, held, delay).await;
         }
-        Disposition::RetryLost | Disposition::KeepWaiting | Disposition::AwaitApplication => {
+        Disposition::AwaitApplication => application::wait(shared, held),
+        Disposition::RetryLost | Disposition::KeepWaiting => {
             shared.breaker(|breaker, now| breaker.lost(now));
             let delay = delay(shared, held.history.attempts);
             put_back(shared, held, delay).await;
@@ -120,9 +122,9 @@ async fn remove(shared: &Arc<Shared>, held: Held, removal: Removal) {
         shared.table(|table| table.finish(held.group()));
         return;
     }
-    shared.table(|table| table.removing(held.group()));
+    shared.table(|table| table.off_the_wire(held.group()));
     let beside = Arc::clone(shared);
-    shared.removals.spawn(async move {
+    shared.beside.spawn(async move {
         let mut tries = 1;
         loop {
             tokio::select! {

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use mllp::Connector;
@@ -15,6 +15,8 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    age::ClockWatch,
+    application::Awaiting,
     breaker::{Breaker, State},
     config::Config,
     ledger::Ledger,
@@ -32,8 +34,10 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) shutdown: CancellationToken,
     pub(crate) counts: Counts,
-    /// Removals from the queue that did not succeed at once.
-    pub(crate) removals: TaskTracker,
+    /// Messages that are settled beside the connections.
+    pub(crate) beside: TaskTracker,
+    pub(crate) awaiting: Awaiting,
+    clock: Mutex<ClockWatch>,
     table: Mutex<Table>,
     breaker: Mutex<Breaker>,
     changed: Notify,
@@ -58,8 +62,21 @@ impl Shared {
     ) -> Self {
         let breaker = Mutex::new(Breaker::new(config.policy.pause_after_failures));
         let (table, changed, counts) = (Mutex::default(), Notify::new(), Counts::default());
-        let removals = TaskTracker::new();
-        Self { config, queue, connector, ledger, shutdown, counts, removals, table, breaker, changed }
+        let (beside, awaiting, clock) = (TaskTracker::new(), Awaiting::default(), Mutex::default());
+        Self {
+            config,
+            queue,
+            connector,
+            ledger,
+            shutdown,
+            counts,
+            beside,
+            awaiting,
+            clock,
+            table,
+            breaker,
+            changed,
+        }
     }
 
     /// Reads or changes the table; whoever waits for a change looks again.
@@ -95,6 +112,11 @@ impl Shared {
             self.changed.notify_waiters();
         }
         result
+    }
+
+    /// The wall clock's time, when it can be believed.
+    pub(crate) fn wall_time(&self) -> Option<SystemTime> {
+        lock(&self.clock).believe(SystemTime::now(), Instant::now())
     }
 
     /// Waits for the next message that may be sent now.
@@ -152,7 +174,7 @@ impl Shared {
             let (count, bytes, unsettled) = {
                 let table = lock(&self.table);
                 let (count, bytes) = table.held();
-                (count, bytes, count - table.removals())
+                (count, bytes, count - table.settling())
             };
             let room = match self.breaker_state() {
                 State::Closed if bytes < MAX_HELD_BYTES => self.config.max_held.saturating_sub(count),

@@ -49,8 +49,8 @@ enum State {
         turn: u64,
     },
     Active,
-    /// Off the wire; the queue has yet to hear that it is done with.
-    Removing,
+    /// Off the wire, and not yet settled.
+    OffWire,
 }
 
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl Table {
         let due = |line: &Line| match line.state {
             State::Ready { turn } => Some(turn),
             State::Delayed { until, turn } if until <= now => Some(turn),
-            State::Delayed { .. } | State::Active | State::Removing => None,
+            State::Delayed { .. } | State::Active | State::OffWire => None,
         };
         let (_, line) = self
             .lines
@@ -122,7 +122,7 @@ impl Table {
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let due = |line: &Line| match line.state {
             State::Delayed { until, .. } => Some(until),
-            State::Ready { .. } | State::Active | State::Removing => None,
+            State::Ready { .. } | State::Active | State::OffWire => None,
         };
         self.lines.values().filter_map(due).min()
     }
@@ -132,7 +132,7 @@ impl Table {
         self.lines.values().any(|line| match line.state {
             State::Ready { .. } => !line.waiting.is_empty(),
             State::Delayed { until, .. } => until <= now,
-            State::Active | State::Removing => false,
+            State::Active | State::OffWire => false,
         })
     }
 
@@ -156,10 +156,10 @@ impl Table {
         kept
     }
 
-    /// The active message of `group` is off the wire, but not yet out of the queue.
-    pub(crate) fn removing(&mut self, group: &GroupId) {
+    /// The active message of `group` is off the wire, but not yet settled.
+    pub(crate) fn off_the_wire(&mut self, group: &GroupId) {
         if let Some(line) = self.lines.get_mut(group).filter(|line| line.active.is_some()) {
-            line.state = State::Removing;
+            line.state = State::OffWire;
         }
     }
 
@@ -267,9 +267,9 @@ impl Table {
         self.lines.values().filter(|line| line.state == State::Active).count()
     }
 
-    /// Groups whose message is off the wire and not yet out of the queue.
-    pub(crate) fn removals(&self) -> usize {
-        self.lines.values().filter(|line| line.state == State::Removing).count()
+    /// Groups whose message is off the wire and not yet settled.
+    pub(crate) fn settling(&self) -> usize {
+        self.lines.values().filter(|line| line.state == State::OffWire).count()
     }
 
     fn next_in_line(&mut self, group: &GroupId) {

@@ -43,6 +43,8 @@ pub(crate) enum Act {
 pub(crate) struct Received {
     pub(crate) connection: usize,
     pub(crate) body: String,
+    /// The body as it came.
+    pub(crate) bytes: Vec<u8>,
     pub(crate) at: Instant,
 }
 
@@ -147,7 +149,8 @@ where
 {
     let mut buffer = Vec::new();
     loop {
-        let Some(body) = frame(&mut stream, &mut buffer).await else { return };
+        let Some(bytes) = frame(&mut stream, &mut buffer).await else { return };
+        let body = String::from_utf8_lossy(&bytes).into_owned();
         let id = body.split('|').nth(9).unwrap_or_default().to_owned();
         let special = log
             .by_group
@@ -157,7 +160,7 @@ where
             .find(|(text, _)| body.contains(text))
             .map(|(_, act)| act.clone());
         let act = special.or_else(|| log.script.lock().unwrap().pop_front()).unwrap_or(Act::Accept);
-        log.received.lock().unwrap().push(Received { connection, body, at: Instant::now() });
+        log.received.lock().unwrap().push(Received { connection, body, bytes, at: Instant::now() });
         log.changed.notify_waiters();
         let accept = framed("MSA|AA|{id}", &id);
         let written = match act {
@@ -207,12 +210,12 @@ where
 }
 
 /// The next body; `None` when the peer is gone.
-async fn frame<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Option<String> {
+async fn frame<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
     loop {
         if let Some(end) = buffer.windows(2).position(|pair| pair == b"\x1c\r") {
             let block: Vec<u8> = buffer.drain(..end + 2).collect();
             assert_eq!(block[0], 0x0b, "blocks begin with VT");
-            return Some(String::from_utf8(block[1..end].to_vec()).unwrap());
+            return Some(block[1..end].to_vec());
         }
         if stream.read_buf(buffer).await.ok()? == 0 {
             assert!(buffer.is_empty() || buffer[0] == 0x0b);

@@ -6,6 +6,8 @@ mod acknowledgments;
 mod endpoint;
 mod harness;
 mod losses;
+mod messages;
+mod phases;
 mod queue_faults;
 mod shutdown;
 mod tls;

@@ -1,0 +1,72 @@
+//! What the message itself decides: its bytes on the wire, its age.
+
+use std::time::{Duration, SystemTime};
+
+use queue::{Queue as _, Reason};
+
+use crate::{
+    endpoint::{Act, Endpoint},
+    harness::{Sender, config, envelope, with_header},
+};
+
+#[tokio::test]
+async fn the_character_set_of_msh_18_decides_the_bytes_of_every_try() {
+    for (name, umlaut) in
+        [("8859/1", &b"\xe4"[..]), ("UNICODE UTF-8", "\u{e4}".as_bytes()), ("", "\u{e4}".as_bytes())]
+    {
+        let endpoint = Endpoint::start(vec![Act::Close]).await;
+        let sender = Sender::start(config(&endpoint.address));
+        let sent = with_header("a", "m1", &format!("||||||{name}"));
+        sender.queue.send(sent.clone()).await.unwrap();
+        let frames = endpoint.frames(2).await;
+        let (before, after) = sent.body.split_once('\u{e4}').unwrap();
+        let expected = [before.as_bytes(), umlaut, after.as_bytes()].concat();
+        assert_eq!(frames[0].bytes, expected, "{name}");
+        assert_eq!(frames[1].bytes, expected, "{name}: the same again");
+        sender.drained().await;
+    }
+}
+
+#[tokio::test]
+async fn a_character_that_the_set_lacks_is_never_replaced_on_the_way() {
+    let endpoint = Endpoint::start(vec![]).await;
+    let sender = Sender::start(config(&endpoint.address));
+    for (number, name) in ["ASCII", "8859/15", "8859/1"].into_iter().enumerate() {
+        let mut sent = with_header("a", &format!("m{number}"), &format!("||||||{name}"));
+        if name == "8859/1" {
+            sent.body = sent.body.replace('\u{e4}', "\u{20ac}");
+        }
+        sender.queue.send(sent).await.unwrap();
+    }
+    sender.drained().await;
+    assert!(endpoint.bodies().is_empty());
+    let reasons: Vec<_> = sender.queue.dead().iter().map(|(_, letter)| letter.reason).collect();
+    assert_eq!(reasons, [Reason::Unsendable; 3]);
+}
+
+#[tokio::test]
+async fn old_messages_are_given_up_when_the_policy_says_so() {
+    let endpoint = Endpoint::start(vec![]).await;
+    let mut config = config(&endpoint.address);
+    config.policy.max_age = Duration::from_secs(60 * 60);
+    let sender = Sender::start(config);
+    let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap();
+    let minutes_old = |minutes: i64| (now - jiff::SignedDuration::from_mins(minutes)).to_string();
+    for (name, enqueued_at) in [
+        ("old", minutes_old(61)),
+        ("young", minutes_old(59)),
+        ("unknown", String::new()),
+        ("future", minutes_old(-99)),
+    ] {
+        let mut message = envelope("a", name);
+        message.attributes.enqueued_at = enqueued_at;
+        sender.queue.send(message).await.unwrap();
+    }
+    sender.drained().await;
+    assert_eq!(endpoint.bodies().len(), 3);
+    let (given_up, letter) = sender.queue.dead().remove(0);
+    assert_eq!(
+        (given_up.attributes.control_id.as_str(), letter.reason, letter.attempts),
+        ("old", Reason::Expired, 0)
+    );
+}
