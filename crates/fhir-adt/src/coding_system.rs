@@ -30,7 +30,16 @@ impl SystemNames {
         if let Some(number) = uri.strip_prefix(system::V2)
             && is_table_number(number)
         {
-            return Cow::Owned(format!("HL7{number}"));
+            let name = format!("HL7{number}");
+            // A table that is read as another system goes by that system's name, so that it is written the same
+            // when it comes back.
+            let read_as = codes::CODING_SYSTEM_NAMES
+                .iter()
+                .find(|row| row.to_fhir && row.v2 == name && row.system != uri);
+            return match read_as {
+                Some(row) => Cow::Owned(self.name(&row.system).into_owned()),
+                None => Cow::Owned(name),
+            };
         }
         codes::CODING_SYSTEM_NAMES
             .iter()
@@ -94,6 +103,13 @@ mod tests {
             assert_eq!(names().name(uri), name);
             assert_eq!(names().uri(name, false).as_deref(), Some(uri));
         }
+    }
+
+    #[test]
+    fn cd_9_a_table_that_is_read_as_another_system_has_its_name() {
+        let name = |uri: &str| names().name(uri).into_owned();
+        assert_eq!(name("http://terminology.hl7.org/CodeSystem/v2-0296"), "99BCP");
+        assert_eq!(name("http://terminology.hl7.org/CodeSystem/v2-0005"), "CDCREC");
     }
 
     #[test]

@@ -138,6 +138,9 @@ pub(crate) fn offset_of(ts: &str) -> Option<String> {
 /// `+0100` as `+01:00`; zero as `Z`.
 fn fhir_offset(text: &str) -> Option<String> {
     let (sign, digits) = text.split_at_checked(1)?;
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let hours: u8 = digits.get(..2)?.parse().ok()?;
     let minutes: u8 = digits.get(2..4)?.parse().ok()?;
     if digits.len() != 4 || minutes > 59 || hours > 14 || hours == 14 && minutes > 0 {
@@ -166,6 +169,9 @@ pub(crate) fn zone(name: &str) -> Option<TimeZone> {
         && matches!(sign, "+" | "-")
     {
         let (hours, minutes) = rest.split_once(':')?;
+        if !rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b':') {
+            return None;
+        }
         let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
         if hours > 14 || minutes > 59 {
             return None;
@@ -281,6 +287,15 @@ mod tests {
     fn read_with(ts: &str, precision: Option<&str>) -> Option<String> {
         let default = DefaultOffset { message: None, zone: zone("America/New_York").unwrap() };
         from_ts(ts, precision, &default).ok().map(|(value, _)| value)
+    }
+
+    #[test]
+    fn an_offset_is_digits_only() {
+        for wrong in ["2020-03-20T00:00:00+03:+0", "2020-03-20T00:00:00++3:00", "2020-03-20T00:00:00+-1:00"] {
+            assert!(!is_date_time(wrong), "{wrong}");
+        }
+        assert_eq!(read_with("20200320000000+03+0", None), None);
+        assert!(zone("+-1:00").is_none() && zone("++1:00").is_none());
     }
 
     #[test]
