@@ -97,8 +97,7 @@ async fn f17_the_valid_acknowledgment_after_an_invalid_one_counts() {
 
 #[tokio::test]
 async fn f18_a_second_acknowledgment_is_not_credited_to_the_next_message() {
-    // The repeat comes at once, or when the next message is due. The next message is refused for good: would
-    // the repeat be taken for its acknowledgment, it would leave the queue without being stored.
+    // The repeat comes at once, or when the next message is due.
     for pause in [Duration::ZERO, Duration::from_millis(20)] {
         let twice = vec![
             Step::Store,

@@ -24,7 +24,11 @@ fn script() -> Script {
         )
         .rule(When::Every(13), vec![Step::End(Close::Reset)])
         .rule(When::Every(17), vec![Step::Reply(Reply::new("AE").error("207", "E"))])
-        .rule(When::Every(19), vec![wrong.clone(), Step::Store, aa()])
+        // Not stored: whoever takes this acknowledgment for its own loses the message.
+        .rule(
+            When::Every(19),
+            vec![wrong.clone(), Step::Delay(Duration::from_millis(20)), Step::End(Close::Fin)],
+        )
         .rule(When::Every(23), vec![Step::Store, aa(), wrong])
         .rule(When::Every(29), vec![Step::Store, Step::Raw(b"hello".to_vec()), aa()])
         .rule(When::Every(31), vec![Step::Store, Step::Stall])

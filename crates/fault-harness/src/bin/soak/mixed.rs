@@ -141,7 +141,11 @@ fn script() -> Script {
         .rule(When::Every(stalled), vec![Step::Store, Step::Stall])
         .rule(When::Every(103), vec![Step::End(Close::Reset)])
         .rule(When::Every(107), vec![fault])
-        .rule(When::Every(109), vec![wrong.clone(), Step::Store, Step::Reply(Reply::new("AA"))])
+        // Not stored: whoever takes this acknowledgment for its own loses the message.
+        .rule(
+            When::Every(109),
+            vec![wrong.clone(), Step::Delay(Duration::from_millis(20)), Step::End(Close::Fin)],
+        )
         .rule(
             When::Every(113),
             vec![Step::Store, Step::Raw(b"hello".to_vec()), Step::Reply(Reply::new("AA"))],
