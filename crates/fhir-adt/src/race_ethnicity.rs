@@ -34,6 +34,13 @@ impl Kind {
         }
     }
 
+    fn table(self) -> Table {
+        match self {
+            Self::Race => Table::Race,
+            Self::Ethnicity => Table::Ethnicity,
+        }
+    }
+
     fn field(self) -> usize {
         match self {
             Self::Race => 10,
@@ -59,8 +66,14 @@ impl Kind {
 /// Writes the extension into its field of PID.
 pub(crate) fn write(pid: &mut TracedSegment, kind: Kind, extension: &Extension, site: &Site, base: &str) {
     let coded_as = site.rules.coded_pid;
-    let (categories, details): (Vec<_>, Vec<_>) =
-        codings(extension).into_iter().partition(|(_, coding)| kind.is_category(coding));
+    let with_systems: Vec<(usize, Coding)> = codings(extension)
+        .into_iter()
+        .map(|(index, coding)| (index, with_system(kind, coding, site)))
+        .collect();
+    let (categories, details): (Vec<_>, Vec<_>) = with_systems
+        .iter()
+        .map(|(index, coding)| (*index, coding))
+        .partition(|(_, coding)| kind.is_category(coding));
     let mut repetitions: Vec<Traced> = categories
         .iter()
         .chain(&details)
@@ -83,6 +96,20 @@ pub(crate) fn write(pid: &mut TracedSegment, kind: Kind, extension: &Extension, 
     for repetition in repetitions {
         pid.push(kind.field(), repetition);
     }
+}
+
+/// A code without system as it will be read: reading knows the codes of the table and the form of CDCREC, and what
+/// is read must be written the same again (RT-4).
+fn with_system(kind: Kind, coding: &Coding, site: &Site) -> Coding {
+    let mut coding = coding.clone();
+    if let (None, Some(code)) = (&coding.system, coding.code.as_deref()) {
+        let mapped = site.codes.to_fhir(kind.table(), code, site.config.version);
+        let mapped = mapped.map(|(system, code)| (Some(system.to_owned()), code.to_owned()));
+        let (system, code) = mapped.unwrap_or_else(|| (system_of_code(code), code.to_owned()));
+        coding.system = system;
+        coding.code = Some(code);
+    }
+    coding
 }
 
 fn write_one(kind: Kind, coding: &Coding, coded_as: Coded, site: &Site, base: &str) -> Traced {
@@ -179,10 +206,7 @@ fn from_table(
     display: Option<String>,
     reading: &Reading<'_>,
 ) -> Option<Coding> {
-    let table = match kind {
-        Kind::Race => Table::Race,
-        Kind::Ethnicity => Table::Ethnicity,
-    };
+    let table = kind.table();
     let named =
         name.as_deref().is_none_or(|name| crate::coding_system::table_number(name) == Some(table.number()));
     if !named {

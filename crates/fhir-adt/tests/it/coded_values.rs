@@ -250,3 +250,20 @@ fn a_v2_code_and_its_own_map_are_one() {
     let both = json!({"coding": [coding(&v2(), "M"), coding(&v3(), "M")]});
     assert_eq!(back(marital(both)), marital(json!({"coding": [coding(&v3(), "M")]})));
 }
+
+#[test]
+fn a_race_without_system_is_written_the_same_when_it_comes_back() {
+    for (name, code, field, written) in [
+        ("us-core-race", "2028-9", 10, "2028-9^^CDCREC"),
+        ("us-core-race", "UNK", 10, "UNK^^NULLFL"),
+        ("us-core-race", "other", 10, "other"),
+        ("us-core-ethnicity", "H", 22, "H^^HL70189^2135-2^^CDCREC"),
+        ("us-core-ethnicity", "2148-5", 22, "2148-5^^CDCREC"),
+    ] {
+        let url = format!("http://hl7.org/fhir/us/core/StructureDefinition/{name}");
+        let part = json!({"url": "detailed", "valueCoding": {"code": code}});
+        let members = json!({"extension": [{"url": url, "extension": [part]}]});
+        assert_eq!(sent(members.clone()).field("PID", field), written);
+        assert_eq!(sent(back(members)).field("PID", field), written);
+    }
+}
