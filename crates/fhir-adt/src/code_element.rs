@@ -46,7 +46,7 @@ pub(crate) fn set(
     out: &mut Traced,
     component: usize,
     code: Option<&V2Code<'_>>,
-    element: &str,
+    element: &'static str,
     rule: &'static str,
 ) {
     if let Some(code) = code {
@@ -62,7 +62,7 @@ pub(crate) struct Read {
     pub(crate) element: Option<Element>,
 }
 
-/// Reads a v2 code into an element of type code. `system` as in [`write`].
+/// Reads a v2 code into an element of type code. `system` as in [`write()`].
 pub(crate) fn read(v2: Option<&str>, table: Table, system: Option<&str>, reading: &Reading<'_>) -> Read {
     let Some(v2) = v2 else { return Read::default() };
     let codes = &reading.site.codes;

@@ -63,11 +63,11 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
 
     if kind == Coded::Is {
         match class {
-            Class::OfTable => out.set(1, code, &from("code"), "CD-8"),
-            Class::Maps(v2) | Class::MapsExactly(v2) => out.set(1, &v2, &from("code"), "CD-8"),
+            Class::OfTable => out.set(1, code, from("code"), "CD-8"),
+            Class::Maps(v2) | Class::MapsExactly(v2) => out.set(1, &v2, from("code"), "CD-8"),
             // A foreign code that is also one of the table would be read as that one.
             Class::Unmapped if site.codes.contains(table, code) => {}
-            Class::Unmapped => out.set(1, code, &from("code"), "CD-8"),
+            Class::Unmapped => out.set(1, code, from("code"), "CD-8"),
         }
         return out;
     }
@@ -76,7 +76,7 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
     let mut second = None;
     match class {
         Class::Maps(v2) => {
-            out.set(1, &v2, &from("code"), "CD-3");
+            out.set(1, &v2, from("code"), "CD-3");
             out.fixed(3, 1, &format!("HL7{}", table.number()), "CD-3");
             triplet(&mut out, 4, Some(8).filter(|_| wide), index, coding, site, "CD-3");
             if kind == Coded::CweThird {
@@ -85,11 +85,11 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
             out.set(if wide { 9 } else { 2 }, text, "text", "CD-3");
         }
         Class::MapsExactly(v2) => {
-            out.set(1, &v2, &from("code"), "CD-2");
-            out.set(2, coding.display.as_deref().unwrap_or_default(), &from("display"), "CD-2");
+            out.set(1, &v2, from("code"), "CD-2");
+            out.set(2, coding.display.as_deref().unwrap_or_default(), from("display"), "CD-2");
             out.fixed(3, 1, &format!("HL7{}", table.number()), "CD-2");
             if wide {
-                out.set(7, coding.version.as_deref().unwrap_or_default(), &from("version"), "CD-6");
+                out.set(7, coding.version.as_deref().unwrap_or_default(), from("version"), "CD-6");
             }
             out.set(if wide { 9 } else { 5 }, text, "text", "CD-0");
         }
@@ -98,7 +98,7 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
             let made = made_by_map(code, &coded, table, &class, site);
             let mut others = others.filter(|(index, _)| made.is_none_or(|(made, _)| made != *index));
             let other = others.next();
-            out.set(1, code, &from("code"), rule);
+            out.set(1, code, from("code"), rule);
             let name = match class {
                 Class::OfTable => format!("HL7{}", table.number()),
                 _ => coding
@@ -107,17 +107,17 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
                     .map(|uri| site.systems.name(uri).into_owned())
                     .unwrap_or_default(),
             };
-            out.set(3, &name, &from("system"), "CD-9");
+            out.set(3, &name, from("system"), "CD-9");
             let mapped_display = made.and_then(|(_, made)| made.display.as_deref());
             let display = coding.display.as_deref().or(mapped_display).unwrap_or_default();
             if wide {
-                out.set(2, display, &from("display"), "CD-7");
-                out.set(7, coding.version.as_deref().unwrap_or_default(), &from("version"), "CD-6");
+                out.set(2, display, from("display"), "CD-7");
+                out.set(7, coding.version.as_deref().unwrap_or_default(), from("version"), "CD-6");
                 out.set(9, text, "text", "CD-7");
             } else if other.is_some() {
                 out.set(2, text, "text", rule);
             } else {
-                out.set(2, display, &from("display"), rule);
+                out.set(2, display, from("display"), rule);
                 out.set(5, text, "text", rule);
             }
             if let Some((other, coding)) = other {
@@ -170,11 +170,11 @@ pub(crate) fn triplet(
 ) {
     let from = |member: &str| format!("coding[{index}].{member}");
     let name = coding.system.as_deref().map(|uri| site.systems.name(uri));
-    out.set(at, coding.code.as_deref().unwrap_or_default(), &from("code"), rule);
-    out.set(at + 1, coding.display.as_deref().unwrap_or_default(), &from("display"), rule);
-    out.set(at + 2, name.as_deref().unwrap_or_default(), &from("system"), "CD-9");
+    out.set(at, coding.code.as_deref().unwrap_or_default(), from("code"), rule);
+    out.set(at + 1, coding.display.as_deref().unwrap_or_default(), from("display"), rule);
+    out.set(at + 2, name.as_deref().unwrap_or_default(), from("system"), "CD-9");
     if let Some(version_at) = version_at {
-        out.set(version_at, coding.version.as_deref().unwrap_or_default(), &from("version"), "CD-6");
+        out.set(version_at, coding.version.as_deref().unwrap_or_default(), from("version"), "CD-6");
     }
 }
 

@@ -47,6 +47,15 @@ impl SystemNames {
             .map_or(Cow::Borrowed(uri), |row| Cow::Borrowed(&*row.v2))
     }
 
+    /// True where a system is itself the name of another one.
+    pub(crate) fn is_name(&self, system: &str) -> bool {
+        self.site.iter().any(|(uri, name)| name == system && uri != system)
+            || table_number(system).is_some()
+            || codes::CODING_SYSTEM_NAMES
+                .iter()
+                .any(|row| row.to_fhir && row.v2 == system && row.system != system && is_plain(&row.v2))
+    }
+
     /// The system of a name; `None` for no name. As with identifiers, blanks stay in an own message (`verbatim`).
     pub(crate) fn uri(&self, name: &str, verbatim: bool) -> Option<String> {
         if name.is_empty() {

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::input::join;
+use crate::path::Path;
 
 /// What to do at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(crate) enum Detail {
 /// The operations that turn `base` into `target`, both Patients.
 pub(crate) fn compare<'a>(base: &'a Value, target: &'a Value, detail: Detail) -> Vec<Difference<'a>> {
     let mut compare = Compare { detail, found: Vec::new() };
-    compare.value(base, target, "", "Patient");
+    compare.value(base, target, &Path::root("Patient"));
     compare.found
 }
 
@@ -66,35 +66,28 @@ struct Compare<'a> {
 }
 
 impl<'a> Compare<'a> {
-    fn value(&mut self, base: &'a Value, target: &'a Value, pointer: &str, path: &str) {
+    fn value(&mut self, base: &'a Value, target: &'a Value, path: &Path<'_>) {
         match (base, target) {
-            (Value::Object(base), Value::Object(target)) => self.object(base, target, pointer, path),
+            (Value::Object(base), Value::Object(target)) => self.object(base, target, path),
             (Value::Array(base), Value::Array(target)) if all_objects(base) && all_objects(target) => {
-                self.list(base, target, pointer, path);
+                self.list(base, target, path);
             }
             _ if base == target => {}
-            _ => self.push(Action::Replace, pointer, path, Some(target), Some(base)),
+            _ => self.push(Action::Replace, path, path, Some(target), Some(base)),
         }
     }
 
-    fn object(
-        &mut self,
-        base: &'a Map<String, Value>,
-        target: &'a Map<String, Value>,
-        pointer: &str,
-        path: &str,
-    ) {
+    fn object(&mut self, base: &'a Map<String, Value>, target: &'a Map<String, Value>, path: &Path<'_>) {
         let mut names: Vec<&String> = base.keys().chain(target.keys()).collect();
         names.sort_unstable();
         names.dedup();
         for name in names {
-            let inner_pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
-            let inner_path = join(path, name);
+            let inner = path.member(name);
             match (base.get(name), target.get(name)) {
-                (Some(base), Some(target)) => self.value(base, target, &inner_pointer, &inner_path),
-                (None, Some(target)) => self.added(target, &inner_pointer, &inner_path),
+                (Some(base), Some(target)) => self.value(base, target, &inner),
+                (None, Some(target)) => self.added(target, &inner),
                 (Some(base), None) => {
-                    self.push(Action::Remove, &inner_pointer, &inner_path, None, Some(base));
+                    self.push(Action::Remove, &inner, &inner, None, Some(base));
                 }
                 (None, None) => {}
             }
@@ -102,39 +95,39 @@ impl<'a> Compare<'a> {
     }
 
     /// A member that only the target has.
-    fn added(&mut self, target: &'a Value, pointer: &str, path: &str) {
+    fn added(&mut self, target: &'a Value, path: &Path<'_>) {
         if self.detail == Detail::Members {
             match target {
                 Value::Array(members) if all_objects(members) => {
-                    return self.list(&[], members, pointer, path);
+                    return self.list(&[], members, path);
                 }
-                Value::Object(members) if path == "Patient.meta" => {
+                Value::Object(members) if path.pointer() == "/meta" => {
                     for (name, member) in members {
-                        self.added(member, &format!("{pointer}/{name}"), &join(path, name));
+                        self.added(member, &path.member(name));
                     }
                     return;
                 }
                 _ => {}
             }
         }
-        self.push(Action::Add, pointer, path, Some(target), None);
+        self.push(Action::Add, path, path, Some(target), None);
     }
 
     /// Two lists of objects, aligned so that the fewest changes remain.
-    fn list(&mut self, base: &'a [Value], target: &'a [Value], pointer: &str, path: &str) {
+    fn list(&mut self, base: &'a [Value], target: &'a [Value], path: &Path<'_>) {
         let mut at = 0;
         for step in align(base, target) {
-            let inner_pointer = format!("{pointer}/{at}");
+            let inner = path.index(at);
             match step {
                 Step::Both(b, t) => {
-                    self.value(b, t, &inner_pointer, &format!("{path}[{at}]"));
+                    self.value(b, t, &inner);
                     at += 1;
                 }
                 Step::Target(t) => {
-                    self.push(Action::Add, &inner_pointer, &format!("{path}[{at}]"), Some(t), None);
+                    self.push(Action::Add, &inner, &inner, Some(t), None);
                     at += 1;
                 }
-                Step::Base(b) => self.push(Action::Remove, &inner_pointer, path, None, Some(b)),
+                Step::Base(b) => self.push(Action::Remove, &inner, path, None, Some(b)),
             }
         }
     }
@@ -142,15 +135,15 @@ impl<'a> Compare<'a> {
     fn push(
         &mut self,
         action: Action,
-        pointer: &str,
-        path: &str,
+        at: &Path<'_>,
+        told_at: &Path<'_>,
         value: Option<&'a Value>,
         base: Option<&'a Value>,
     ) {
         self.found.push(Difference {
             action,
-            pointer: pointer.to_owned(),
-            expression: path.to_owned(),
+            pointer: at.pointer(),
+            expression: told_at.to_string(),
             value,
             base,
         });

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::origins::Origins;
 use crate::report::Report;
-use crate::trace::Provenance;
+use crate::trace::{Provenance, Trace};
 
 /// The FHIR interaction that wrote the Patient. It decides the event, not the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,17 @@ pub struct Conversion {
     /// What was repaired and what is lost.
     pub report: Report,
     /// Where the values of the first message came from.
-    pub provenance: Vec<Provenance>,
+    pub(crate) traces: Vec<Trace>,
+    pub(crate) origins: Origins,
+}
+
+impl Conversion {
+    /// Where each value of the first message came from, in the order of the message's segments: the place, the
+    /// element and the rule. Built when asked for.
+    #[must_use]
+    pub fn provenance(&self) -> Vec<Provenance> {
+        self.traces.iter().flat_map(|trace| trace.provenance(&self.origins)).collect()
+    }
 }
 
 /// A Patient that is not sent.

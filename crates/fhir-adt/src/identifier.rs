@@ -79,7 +79,12 @@ pub(crate) fn write_logical_id(id: &str, site: &Site, base: &str) -> Traced {
 }
 
 /// Puts a designator into the subcomponents of a component.
-pub(crate) fn set_designator(out: &mut Traced, component: usize, designator: &Designator, element: &str) {
+pub(crate) fn set_designator(
+    out: &mut Traced,
+    component: usize,
+    designator: &Designator,
+    element: &'static str,
+) {
     for (subcomponent, part) in (1..).zip(designator.parts()) {
         out.set_sub(component, subcomponent, part, element, "6.2");
     }

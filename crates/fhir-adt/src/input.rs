@@ -16,6 +16,7 @@ mod schema;
 
 use serde_json::{Map, Value};
 
+use crate::path::Path;
 use crate::report::{Issue, IssueType, Report, Severity};
 use schema::{Element, Kind, Max};
 
@@ -46,14 +47,14 @@ pub(crate) struct Rules<'a> {
 pub(crate) fn check(patient: &Value, rules: &Rules<'_>) -> Result<Checked, Report> {
     let mut walk = Walk { rules, report: Report::default() };
     let Some(members) = patient.as_object() else {
-        walk.refuse(IssueType::NotSupported, "IN-1", "", "the resource is not a JSON object");
+        walk.refuse(IssueType::NotSupported, "IN-1", &ROOT, "the resource is not a JSON object");
         return Err(walk.report);
     };
     if members.get("resourceType").and_then(Value::as_str) != Some("Patient") {
-        walk.refuse(IssueType::NotSupported, "IN-1", "Patient", "the resource is not a Patient");
+        walk.refuse(IssueType::NotSupported, "IN-1", &ROOT, "the resource is not a Patient");
         return Err(walk.report);
     }
-    let mut clean = walk.object(members, &schema::PATIENT, "Patient");
+    let mut clean = walk.object(members, &schema::PATIENT, &ROOT);
     walk.patient(&mut clean);
     if walk.report.has_errors() {
         return Err(walk.report);
@@ -66,6 +67,8 @@ pub(crate) fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
+
+const ROOT: Path<'static> = Path::root("Patient");
 
 struct Walk<'a> {
     rules: &'a Rules<'a>,
@@ -82,29 +85,29 @@ impl Walk<'_> {
             self.refuse(
                 IssueType::NotSupported,
                 "IN-2",
-                "Patient.implicitRules",
+                &ROOT.member("implicitRules"),
                 "these rules are not understood",
             );
         }
         match patient.get("id").and_then(Value::as_str) {
             Some(id) if !is_id(id) => {
-                self.refuse(IssueType::Value, "IN-3", "Patient.id", "is not a FHIR id");
+                self.refuse(IssueType::Value, "IN-3", &ROOT.member("id"), "is not a FHIR id");
             }
             Some(id) if id != self.rules.id => {
-                self.refuse(IssueType::Value, "IN-3", "Patient.id", "is not the id of the request");
+                self.refuse(IssueType::Value, "IN-3", &ROOT.member("id"), "is not the id of the request");
             }
             Some(_) => {}
             None if self.rules.assigns_id && is_id(self.rules.id) => {
                 patient.insert("id".to_owned(), Value::from(self.rules.id));
             }
-            None => self.refuse(IssueType::Value, "IN-3", "Patient.id", "is missing"),
+            None => self.refuse(IssueType::Value, "IN-3", &ROOT.member("id"), "is missing"),
         }
         for (name, boolean, other) in [
             ("deceased[x]", "deceasedBoolean", "deceasedDateTime"),
             ("multipleBirth[x]", "multipleBirthBoolean", "multipleBirthInteger"),
         ] {
             if patient.contains_key(boolean) && patient.contains_key(other) {
-                self.invalid(&format!("Patient.{name}"), "is given twice");
+                self.invalid(&ROOT.member(name), "is given twice");
                 patient.remove(boolean);
             }
         }
@@ -115,7 +118,7 @@ impl Walk<'_> {
         &mut self,
         members: &Map<String, Value>,
         schema: &'static schema::Type,
-        path: &str,
+        path: &Path<'_>,
     ) -> Map<String, Value> {
         let mut clean = Map::new();
         for (name, value) in members {
@@ -126,7 +129,7 @@ impl Walk<'_> {
                 continue;
             }
             if name == "modifierExtension" {
-                let place = format!("{path}.modifierExtension");
+                let place = path.member(name);
                 self.refuse(IssueType::NotSupported, "IN-2", &place, "a modifier may reverse the meaning");
                 continue;
             }
@@ -138,11 +141,11 @@ impl Walk<'_> {
                 if name == "resourceType" && schema.is_resource {
                     clean.insert(name.clone(), value.clone());
                 } else {
-                    self.invalid(&join(path, name), "is not an element of this type");
+                    self.invalid(&path.member(name), "is not an element of this type");
                 }
                 continue;
             };
-            if let Some(value) = self.element(value, element, &join(path, name)) {
+            if let Some(value) = self.element(value, element, &path.member(name)) {
                 clean.insert(name.clone(), value);
             }
         }
@@ -151,13 +154,13 @@ impl Walk<'_> {
     }
 
     /// One element, single or repeating.
-    fn element(&mut self, value: &Value, element: &'static Element, path: &str) -> Option<Value> {
+    fn element(&mut self, value: &Value, element: &'static Element, path: &Path<'_>) -> Option<Value> {
         match (element.max, value) {
             (Max::Many, Value::Array(members)) => {
                 let primitive = matches!(element.kind, Kind::Primitive(_) | Kind::Code(_));
                 let mut clean = Vec::with_capacity(members.len());
                 for (index, member) in members.iter().enumerate() {
-                    let place = format!("{path}[{index}]");
+                    let place = path.index(index);
                     match self.value(member, element, &place) {
                         Some(value) => clean.push(value),
                         // Keeps the place of its `_element`; [`align`] removes it where there is none.
@@ -176,7 +179,7 @@ impl Walk<'_> {
                 let (index, first) = first?;
                 self.warn(path, "an array stands where one object belongs; its first member is used");
                 for other in index + 1..members.len() {
-                    self.warn(&format!("{path}[{other}]"), "only the first member is used");
+                    self.warn(&path.index(other), "only the first member is used");
                 }
                 self.value(first, element, path)
             }
@@ -185,7 +188,7 @@ impl Walk<'_> {
     }
 
     /// One value of an element; `None` where it is absent or refused.
-    fn value(&mut self, value: &Value, element: &'static Element, path: &str) -> Option<Value> {
+    fn value(&mut self, value: &Value, element: &'static Element, path: &Path<'_>) -> Option<Value> {
         if is_absent(value) {
             return None;
         }
@@ -233,31 +236,31 @@ impl Walk<'_> {
     }
 
     /// Content that the mapping does not look into: nothing empty, no modifier.
-    fn any(&mut self, value: &Value, path: &str) -> Option<Value> {
+    fn any(&mut self, value: &Value, path: &Path<'_>) -> Option<Value> {
         match value {
             Value::Object(members) => {
                 let mut clean = Map::new();
                 for (name, member) in members {
                     if name == "modifierExtension" && !is_absent(member) {
-                        let place = join(path, name);
+                        let place = path.member(name);
                         self.refuse(
                             IssueType::NotSupported,
                             "IN-2",
                             &place,
                             "a modifier may reverse the meaning",
                         );
-                    } else if let Some(member) = self.any(member, &join(path, name)) {
+                    } else if let Some(member) = self.any(member, &path.member(name)) {
                         clean.insert(name.clone(), member);
                     }
                 }
                 (!clean.is_empty()).then_some(Value::Object(clean))
             }
             Value::Array(members) => {
-                let padded = path.rsplit('.').next().is_some_and(|name| name.starts_with('_'))
-                    || members.iter().all(|member| member.is_null() || !member.is_object());
+                // A list of primitives, or of their `_elements`, keeps its places.
+                let padded = members.iter().any(Value::is_null);
                 let mut clean = Vec::with_capacity(members.len());
                 for (index, member) in members.iter().enumerate() {
-                    match self.any(member, &format!("{path}[{index}]")) {
+                    match self.any(member, &path.index(index)) {
                         Some(member) => clean.push(member),
                         None if padded && member.is_null() => clean.push(Value::Null),
                         None => {}
@@ -276,10 +279,10 @@ impl Walk<'_> {
         name: &str,
         value: &Value,
         schema: &'static schema::Type,
-        path: &str,
+        path: &Path<'_>,
         clean: &mut Map<String, Value>,
     ) {
-        let place = join(path, name);
+        let place = path.member(name);
         let Some(element) =
             schema.element(name).filter(|element| matches!(element.kind, Kind::Primitive(_) | Kind::Code(_)))
         else {
@@ -296,12 +299,12 @@ impl Walk<'_> {
                 for (index, member) in members.iter().enumerate() {
                     let member = match member {
                         Value::Object(members) => {
-                            let inner = self.object(members, &schema::ELEMENT, &format!("{place}[{index}]"));
+                            let inner = self.object(members, &schema::ELEMENT, &place.index(index));
                             if inner.is_empty() { Value::Null } else { Value::Object(inner) }
                         }
                         Value::Null => Value::Null,
                         _ => {
-                            self.invalid(&format!("{place}[{index}]"), "must be an object");
+                            self.invalid(&place.index(index), "must be an object");
                             Value::Null
                         }
                     };
@@ -319,23 +322,29 @@ impl Walk<'_> {
         }
     }
 
-    fn refuse(&mut self, code: IssueType, rule: &'static str, path: &str, reason: &str) {
-        self.report.push(Issue::error(code, rule, path, reason));
+    fn refuse(&mut self, code: IssueType, rule: &'static str, path: &Path<'_>, reason: &str) {
+        self.report.push(Issue::error(code, rule, path.to_string(), reason));
     }
 
     /// IN-5.
-    fn invalid(&mut self, path: &str, reason: &str) {
+    fn invalid(&mut self, path: &Path<'_>, reason: &str) {
         if self.rules.strict {
-            self.report.push(Issue::error(IssueType::Invalid, "IN-5", path, reason));
+            self.report.push(Issue::error(IssueType::Invalid, "IN-5", path.to_string(), reason));
         } else {
             let reason = format!("{reason}; it was left out");
-            self.report.push(Issue::new(Severity::Warning, IssueType::Value, "IN-5", path, &reason));
+            self.report.push(Issue::new(
+                Severity::Warning,
+                IssueType::Value,
+                "IN-5",
+                path.to_string(),
+                &reason,
+            ));
         }
     }
 
     /// IN-4.
-    fn warn(&mut self, path: &str, reason: &str) {
-        self.report.push(Issue::warning(IssueType::Structure, "IN-4", path, reason));
+    fn warn(&mut self, path: &Path<'_>, reason: &str) {
+        self.report.push(Issue::warning(IssueType::Structure, "IN-4", path.to_string(), reason));
     }
 }
 
@@ -391,9 +400,4 @@ fn take_array(members: &mut Map<String, Value>, name: &str) -> Vec<Value> {
         Some(Value::Array(values)) => values,
         _ => Vec::new(),
     }
-}
-
-/// The path of a member: as in FHIRPath, but with the names of the JSON, so `deceasedBoolean` rather than `deceased`.
-pub(crate) fn join(path: &str, name: &str) -> String {
-    format!("{path}.{}", name.strip_prefix('_').unwrap_or(name))
 }

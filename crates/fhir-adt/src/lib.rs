@@ -67,6 +67,7 @@ mod nk1;
 mod normalise;
 mod origins;
 mod patch;
+mod path;
 mod patient_extension;
 mod phone_number;
 mod pid;

@@ -62,6 +62,11 @@ const REASONS: &[Reason] = &[
     ("contact.period.start", "5.2", "NK1-8 is a date"),
     ("contact.period.end", "5.2", "NK1-9 is a date"),
     ("contact", "5.2", "a contact with nothing to send is not sent"),
+    (
+        "Patient.generalPractitioner",
+        "4.6",
+        "PD1-4 is withdrawn from 2.7; a reference without identifier and name is not sent",
+    ),
     ("generalPractitioner.reference", "4.6", "the identifier is sent instead"),
     ("birthDate.extension", "5.1", "only a birth time on the birth date has a place"),
     ("extension", "5.1", "the extension has no place in this version"),

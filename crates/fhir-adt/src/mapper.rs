@@ -1,6 +1,7 @@
 //! The mapping itself: one Patient in, messages and a report out; one message in, a Patient and a report out.
 
 use hl7v2::{Message, Separators, Text, build};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::compare::{self, Detail, Difference};
@@ -25,7 +26,7 @@ use crate::reading::Reading;
 use crate::report::{Issue, IssueType, Report};
 use crate::residue;
 use crate::site::Site;
-use crate::trace::{Provenance, TracedSegment};
+use crate::trace::TracedSegment;
 
 /// The mapping of one configuration. Make one at start and share it; it holds tables, no state.
 #[derive(Debug)]
@@ -63,9 +64,12 @@ impl Mapper {
             input::check(patient, &self.input_rules(context.patient_id, interaction == Interaction::Create))
                 .map_err(|report| Rejection { report })?;
         let mut report = checked.report;
-        let normal = normalise::normalise(&checked.patient, &self.site, &mut report);
+        // The version id is not part of the normal form, but of the control id.
+        let meta = checked.patient.get("meta").and_then(|meta| Meta::deserialize(meta).ok());
         let named = normalise::with_named_systems(&checked.patient, &self.site);
-        let named = named.map(|named| normalise::normalise(&named, &self.site, &mut Report::default()));
+        let named = named.map(|named| normalise::normalise(named, &self.site, &mut Report::default()));
+        let whole = (self.site.config.residue == Residue::Zfp).then(|| checked.patient.clone());
+        let normal = normalise::normalise(checked.patient, &self.site, &mut report);
         let Some(typed) = Patient::of(named.as_ref().map_or(&normal.patient, |named| &named.patient)) else {
             report.push(Issue::error(
                 IssueType::Invalid,
@@ -75,16 +79,14 @@ impl Mapper {
             ));
             return Err(Rejection { report });
         };
-        // The version id is not part of the normal form, but of the control id.
-        let meta = Patient::of(&checked.patient).and_then(|patient| patient.meta);
         let mut write =
             Write { site: &self.site, context, meta, key: None, report, conversion: Conversion::default() };
         if interaction == Interaction::Delete {
             write.delete(Some(&typed), events::delete(&self.site.config));
         } else {
-            write.events(&checked.patient, &normal, &typed, interaction);
+            write.events(whole.as_ref(), &normal, &typed, interaction);
         }
-        write.finish(&normal.origins)
+        write.finish(normal.origins)
     }
 
     /// A deleted Patient whose content is not known.
@@ -101,14 +103,19 @@ impl Mapper {
             Patient { resource_type: "Patient".to_owned(), id: Some(id.to_owned()), ..Patient::default() };
         let known = context.previous.and_then(|previous| {
             let checked = input::check(previous, &self.input_rules(id, true)).ok()?;
-            let normal = normalise::normalise(&checked.patient, &self.site, &mut Report::default());
+            let normal = normalise::normalise(checked.patient, &self.site, &mut Report::default());
             Patient::of(&normal.patient)
         });
-        let meta = None;
+        // Also for the control id: the delete of one version is one event.
+        let meta = context
+            .previous
+            .filter(|_| known.is_some())
+            .and_then(Patient::of)
+            .and_then(|previous| previous.meta);
         let mut write =
             Write { site: &self.site, context, meta, key: None, report, conversion: Conversion::default() };
         write.delete(Some(known.as_ref().unwrap_or(&only_id)), events::delete(&self.site.config));
-        write.finish(&Origins::default())
+        write.finish(Origins::default())
     }
 
     /// What a message says about a patient. Own messages read back as the Patient they were made from, less what the
@@ -183,13 +190,19 @@ struct Write<'a> {
 
 impl Write<'_> {
     /// A create or update.
-    fn events(&mut self, checked: &Value, normal: &Normal, patient: &Patient, interaction: Interaction) {
+    fn events(
+        &mut self,
+        whole: Option<&Value>,
+        normal: &Normal,
+        patient: &Patient,
+        interaction: Interaction,
+    ) {
         let previous = self.context.previous.and_then(Patient::of);
         let config = &self.site.config;
         let main = events::main(patient, previous.as_ref(), interaction, config, &mut self.report);
         let sent = match main {
             Main::Snapshot(event) => {
-                self.snapshot(event, checked, normal, patient, interaction);
+                self.snapshot(event, whole, normal, patient, interaction);
                 true
             }
             Main::Delete(event) => {
@@ -213,7 +226,7 @@ impl Write<'_> {
     fn snapshot(
         &mut self,
         event: Event,
-        checked: &Value,
+        whole: Option<&Value>,
         normal: &Normal,
         patient: &Patient,
         interaction: Interaction,
@@ -239,20 +252,18 @@ impl Write<'_> {
         };
         segments.push(header::pv1(patient_class));
         let (control_id, mut message) = self.message(event, segments);
-        let Some(read) = read_own(&self.in_charset(encode(&message)), site) else {
+        let er7 = self.in_charset(encode(&message));
+        let Some(read) = read_own(&er7, site) else {
             let reason = "the message does not read back";
             self.report.push(Issue::error(IssueType::BusinessRule, "10.1", "Patient", reason));
             return;
         };
-        let carried = match site.config.residue {
-            Residue::Off => None,
-            Residue::Zfp => {
-                let whole = normalise::without_version_id(checked);
-                let (segments, too_large) = residue::write(&read, &whole, site.config.residue_max_bytes);
-                message.extend(segments);
-                Some(too_large)
-            }
-        };
+        let carried = whole.map(|whole| {
+            let whole = normalise::without_version_id(whole);
+            let (segments, too_large) = residue::write(&read, &whole, site.config.residue_max_bytes);
+            message.extend(segments);
+            too_large
+        });
         let event_links = site.config.link.seealso == crate::config::Seealso::A24;
         for difference in compare::compare(&read, &normal.patient, Detail::Members) {
             if event_links && is_seealso(&difference) {
@@ -260,7 +271,8 @@ impl Write<'_> {
             }
             self.tell(&difference, &normal.origins, carried.as_deref());
         }
-        self.push(event, control_id, message);
+        let er7 = if carried.is_some() { self.in_charset(encode(&message)) } else { er7 };
+        self.push(event, control_id, er7, message);
     }
 
     /// A29 or A23.
@@ -273,7 +285,8 @@ impl Write<'_> {
         let Some(patient) = patient else { return };
         let pid = pid::write(patient, self.site, &mut self.report);
         let (control_id, message) = self.message(event, vec![pid, header::pv1("N")]);
-        self.push(event, control_id, message);
+        let er7 = self.in_charset(encode(&message));
+        self.push(event, control_id, er7, message);
     }
 
     /// A40.
@@ -305,8 +318,8 @@ impl Write<'_> {
             self.key = Some((retired, key));
         }
         let (control_id, message) = self.message(events::A40, segments.into());
+        let er7 = self.in_charset(encode(&message));
         if !retired_is_target {
-            let er7 = self.in_charset(encode(&message));
             let read = Text::from_text(&er7).ok().and_then(|text| {
                 let message = text.parse().ok()?;
                 let read = read_message(&message, Reading::new(site, &message)).ok()?;
@@ -323,7 +336,7 @@ impl Write<'_> {
                 self.tell(&difference, &normal.origins, None);
             }
         }
-        self.push(events::A40, control_id, message);
+        self.push(events::A40, control_id, er7, message);
         self.key = None;
     }
 
@@ -335,7 +348,8 @@ impl Write<'_> {
         let Some(other) = other else { return };
         let segments = merge::write_link(patient, &other, site);
         let (control_id, message) = self.message(follow.event, segments.into());
-        self.push(follow.event, control_id, message);
+        let er7 = self.in_charset(encode(&message));
+        self.push(follow.event, control_id, er7, message);
     }
 
     /// MSH, EVN and the rest.
@@ -368,11 +382,9 @@ impl Write<'_> {
         self.conversion.report.push(issue);
     }
 
-    fn push(&mut self, event: Event, control_id: String, segments: Vec<TracedSegment>) {
-        let er7 = self.in_charset(encode(&segments));
+    fn push(&mut self, event: Event, control_id: String, er7: String, segments: Vec<TracedSegment>) {
         if self.conversion.messages.is_empty() {
-            let traced = segments.into_iter().flat_map(|segment| segment.into_parts().1);
-            self.conversion.provenance = traced.collect();
+            self.conversion.traces = segments.into_iter().map(TracedSegment::into_trace).collect();
         }
         self.conversion.messages.push(AdtMessage { control_id, event: event.code, er7 });
     }
@@ -388,7 +400,7 @@ impl Write<'_> {
     }
 
     /// Puts the report together: input, rules, losses, each with its place in the source.
-    fn finish(self, origins: &Origins) -> Result<Conversion, Rejection> {
+    fn finish(self, origins: Origins) -> Result<Conversion, Rejection> {
         let Self { mut report, mut conversion, .. } = self;
         for issue in report.issues.iter_mut().filter(|issue| !issue.rule.starts_with("IN-")) {
             if issue.rule != "6.3" {
@@ -399,16 +411,12 @@ impl Write<'_> {
         if report.has_errors() {
             return Err(Rejection { report });
         }
-        for Provenance { expression, .. } in &mut conversion.provenance {
-            *expression = origins.source_path(expression);
-        }
-        Ok(Conversion { report, ..conversion })
+        Ok(Conversion { report, origins, ..conversion })
     }
 }
 
 fn encode(segments: &[TracedSegment]) -> String {
-    let builders: Vec<_> = segments.iter().map(|segment| segment.builder().clone()).collect();
-    build::encode(&builders, &Separators::default())
+    build::encode(segments.iter().map(TracedSegment::builder), &Separators::default())
 }
 
 /// What an own snapshot message reads as, without an exposed logical id.

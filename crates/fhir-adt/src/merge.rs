@@ -78,7 +78,7 @@ fn known(found: &Value, id: Option<String>, site: &Site) -> Other {
         members.remove("contained");
     }
     let checked = input::check(&found, &rules).map(|checked| checked.patient);
-    let normal = checked.map(|checked| normalise::normalise(&checked, site, &mut Report::default()).patient);
+    let normal = checked.map(|checked| normalise::normalise(checked, site, &mut Report::default()).patient);
     let mut patient = normal.ok().and_then(|value| Patient::deserialize(value).ok()).unwrap_or_default();
     let resolved = patient != Patient::default();
     patient.id = id.or(patient.id);

@@ -41,8 +41,8 @@ pub(crate) struct Normal {
 }
 
 /// The normal form of a checked Patient.
-pub(crate) fn normalise(checked: &Value, site: &Site, report: &mut Report) -> Normal {
-    let mut patient = checked.clone();
+pub(crate) fn normalise(checked: Value, site: &Site, report: &mut Report) -> Normal {
+    let mut patient = checked;
     let mut b = Normaliser { site, origins: Origins::default() };
     zero_offsets(&mut patient);
     if let Some(members) = patient.as_object_mut() {
@@ -50,7 +50,7 @@ pub(crate) fn normalise(checked: &Value, site: &Site, report: &mut Report) -> No
         b.identifiers(members, report);
         b.names(members);
         b.telecom(members, "Patient");
-        b.general_practitioners(members, checked);
+        b.general_practitioners(members);
         if let Some(status) = members.get_mut("maritalStatus") {
             b.concept(status, Table::MaritalStatus, true, "Patient.maritalStatus");
         }
@@ -151,7 +151,7 @@ impl Normaliser<'_> {
     }
 
     /// B7.
-    fn general_practitioners(&mut self, patient: &mut Map<String, Value>, checked: &Value) {
+    fn general_practitioners(&mut self, patient: &mut Map<String, Value>) {
         for reference in list_mut(patient, "generalPractitioner") {
             if let Some(identifier) = reference.get_mut("identifier") {
                 self.identifier(identifier);
@@ -160,7 +160,8 @@ impl Normaliser<'_> {
         if list_mut(patient, "generalPractitioner").len() < 2 {
             return;
         }
-        let typed = Patient::of(checked).unwrap_or_default();
+        let contained = list_mut(patient, "contained").to_vec();
+        let typed = Patient { contained, ..Patient::default() };
         self.sort(patient, "generalPractitioner", "Patient", |value| {
             let reference = fhir::Reference::deserialize(value).unwrap_or_default();
             usize::from(!reference::is_organization(&reference, &typed))
@@ -345,7 +346,8 @@ pub(crate) fn with_named_systems(checked: &Value, site: &Site) -> Option<Value> 
                 let mut renamed = false;
                 if members.contains_key("code")
                     && let Some(Value::String(name)) = members.get_mut("system")
-                    && let Some(uri) = site.systems.uri(name, true).filter(|uri| uri != name)
+                    && site.systems.is_name(name)
+                    && let Some(uri) = site.systems.uri(name, true)
                 {
                     *name = uri;
                     renamed = true;
@@ -357,6 +359,21 @@ pub(crate) fn with_named_systems(checked: &Value, site: &Site) -> Option<Value> 
             }
             _ => false,
         }
+    }
+    /// True where a coding has no system, or a name for one.
+    fn is_affected(value: &Value, site: &Site) -> bool {
+        match value {
+            Value::Object(members) => {
+                let system = members.get("system").and_then(Value::as_str);
+                members.contains_key("code") && system.is_none_or(|name| site.systems.is_name(name))
+                    || members.values().any(|member| is_affected(member, site))
+            }
+            Value::Array(members) => members.iter().any(|member| is_affected(member, site)),
+            _ => false,
+        }
+    }
+    if !is_affected(checked, site) {
+        return None;
     }
     let mut patient = checked.clone();
     let mut changed = rename(&mut patient, site);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// For each list that the normal form reordered or shortened, the old position of each of its members.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origins {
     lists: HashMap<String, Vec<usize>>,
 }

@@ -181,7 +181,7 @@ pub(crate) fn write_pd1(patient: &Patient, site: &Site) -> TracedSegment {
         let base = format!("Patient.generalPractitioner[{index}]");
         if reference::is_organization(practitioner, patient) {
             pd1.push(3, reference::write_xon(practitioner, patient, site, &base));
-        } else {
+        } else if site.rules.primary_care_provider {
             pd1.push(4, reference::write_xcn(practitioner, patient, site, &base));
         }
     }
@@ -208,7 +208,7 @@ pub(crate) fn set_nulls(pid: &mut TracedSegment, pd1: &mut TracedSegment, site: 
     if site.config.pid40 && site.rules.pid_40 && pid.builder().is_field_empty(40) {
         pid.set_null(40);
     }
-    for field in MANAGED_PD1 {
+    for field in MANAGED_PD1.into_iter().filter(|&field| field != 4 || site.rules.primary_care_provider) {
         if pd1.builder().is_field_empty(field) {
             pd1.set_null(field);
         }

@@ -1,7 +1,11 @@
 //! Segments that remember where each of their values came from.
 
+use std::borrow::Cow;
+
 use hl7v2::Location;
 use hl7v2::build::{Repetition, SegmentBuilder};
+
+use crate::origins::Origins;
 
 /// Where one value of a message came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +30,8 @@ pub(crate) struct Traced {
 struct Source {
     component: usize,
     subcomponent: usize,
-    expression: String,
+    /// Relative to the base; `None` for a value of the configuration.
+    element: Option<Cow<'static, str>>,
     rule: &'static str,
 }
 
@@ -37,7 +42,13 @@ impl Traced {
     }
 
     /// Sets a component; nothing happens for an empty value. `element` is relative to the base.
-    pub(crate) fn set(&mut self, component: usize, value: &str, element: &str, rule: &'static str) {
+    pub(crate) fn set(
+        &mut self,
+        component: usize,
+        value: &str,
+        element: impl Into<Cow<'static, str>>,
+        rule: &'static str,
+    ) {
         self.set_sub(component, 1, value, element, rule);
     }
 
@@ -47,26 +58,21 @@ impl Traced {
         component: usize,
         subcomponent: usize,
         value: &str,
-        element: &str,
+        element: impl Into<Cow<'static, str>>,
         rule: &'static str,
     ) {
-        if value.is_empty() {
-            return;
+        if !value.is_empty() {
+            self.repetition.set_sub(component, subcomponent, value);
+            let element = Some(element.into());
+            self.sources.push(Source { component, subcomponent, element, rule });
         }
-        let expression = match (self.base.as_str(), element) {
-            ("", element) => element.to_owned(),
-            (base, "") => base.to_owned(),
-            (base, element) => format!("{base}.{element}"),
-        };
-        self.repetition.set_sub(component, subcomponent, value);
-        self.sources.push(Source { component, subcomponent, expression, rule });
     }
 
     /// Sets a component that comes from the configuration, not from the Patient.
     pub(crate) fn fixed(&mut self, component: usize, subcomponent: usize, value: &str, rule: &'static str) {
         if !value.is_empty() {
             self.repetition.set_sub(component, subcomponent, value);
-            self.sources.push(Source { component, subcomponent, expression: String::new(), rule });
+            self.sources.push(Source { component, subcomponent, element: None, rule });
         }
     }
 
@@ -85,9 +91,39 @@ impl Traced {
 #[derive(Clone, Debug)]
 pub(crate) struct TracedSegment {
     segment: SegmentBuilder,
-    occurrence: usize,
-    provenance: Vec<Provenance>,
+    trace: Trace,
 }
+
+/// Where the values of one segment came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trace {
+    segment: &'static str,
+    occurrence: usize,
+    repetitions: Vec<RepetitionTrace>,
+}
+
+#[derive(Clone, Debug)]
+struct RepetitionTrace {
+    field: usize,
+    repetition: usize,
+    base: String,
+    sources: Vec<Source>,
+}
+
+/// Two traces are equal where the values stand in the same places and come from the same elements.
+impl PartialEq for RepetitionTrace {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |trace: &Self| {
+            let sources = trace.sources.iter();
+            let sources = sources.map(|s| (s.component, s.subcomponent, s.element.clone(), s.rule));
+            sources.collect::<Vec<_>>()
+        };
+        (self.field, self.repetition, &self.base) == (other.field, other.repetition, &other.base)
+            && key(self) == key(other)
+    }
+}
+
+impl Eq for RepetitionTrace {}
 
 impl TracedSegment {
     /// The first, or only, segment of that name.
@@ -97,7 +133,8 @@ impl TracedSegment {
 
     /// Segment `occurrence` of that name.
     pub(crate) fn nth(name: &'static str, occurrence: usize) -> Self {
-        Self { segment: SegmentBuilder::new(name), occurrence, provenance: Vec::new() }
+        let trace = Trace { segment: name, occurrence, repetitions: Vec::new() };
+        Self { segment: SegmentBuilder::new(name), trace }
     }
 
     /// Appends a repetition, unless it is empty.
@@ -106,36 +143,35 @@ impl TracedSegment {
             return;
         }
         let repetition = self.segment.repetitions(field).len() + 1;
-        for source in traced.sources {
-            self.provenance.push(Provenance {
-                location: Location {
-                    segment: self.segment.name(),
-                    occurrence: self.occurrence,
-                    field,
-                    repetition,
-                    component: source.component,
-                    subcomponent: if source.subcomponent > 1 { source.subcomponent } else { 0 },
-                },
-                expression: source.expression,
-                rule: source.rule,
-            });
-        }
-        self.segment.push(field, traced.repetition);
+        let Traced { repetition: content, sources, base } = traced;
+        self.trace.repetitions.push(RepetitionTrace { field, repetition, base, sources });
+        self.segment.push(field, content);
     }
 
     /// Sets a field to one value of an element.
     pub(crate) fn set(&mut self, field: usize, value: &str, expression: &str, rule: &'static str) {
-        if !value.is_empty() {
-            self.segment.set(field, value);
-            let location =
-                Location { occurrence: self.occurrence, ..Location::field(self.segment.name(), field) };
-            self.provenance.push(Provenance { location, expression: expression.to_owned(), rule });
-        }
+        self.set_from(field, value, expression, Some(Cow::Borrowed("")), rule);
     }
 
     /// Sets a field that comes from the configuration or the event.
     pub(crate) fn fixed(&mut self, field: usize, value: &str, rule: &'static str) {
-        self.set(field, value, "", rule);
+        self.set_from(field, value, "", None, rule);
+    }
+
+    fn set_from(
+        &mut self,
+        field: usize,
+        value: &str,
+        base: &str,
+        element: Option<Cow<'static, str>>,
+        rule: &'static str,
+    ) {
+        if !value.is_empty() {
+            self.segment.set(field, value);
+            let sources = vec![Source { component: 0, subcomponent: 0, element, rule }];
+            let trace = RepetitionTrace { field, repetition: 0, base: base.to_owned(), sources };
+            self.trace.repetitions.push(trace);
+        }
     }
 
     /// Sets a field to the explicit null.
@@ -148,8 +184,33 @@ impl TracedSegment {
         &self.segment
     }
 
-    /// Its parts.
-    pub(crate) fn into_parts(self) -> (SegmentBuilder, Vec<Provenance>) {
-        (self.segment, self.provenance)
+    /// Where its values came from.
+    pub(crate) fn into_trace(self) -> Trace {
+        self.trace
+    }
+}
+
+impl Trace {
+    /// One entry for each value, with the FHIRPath in the source.
+    pub(crate) fn provenance<'a>(&'a self, origins: &'a Origins) -> impl Iterator<Item = Provenance> + 'a {
+        self.repetitions.iter().flat_map(move |repetition| {
+            repetition.sources.iter().map(move |source| {
+                let expression = match (repetition.base.as_str(), source.element.as_deref()) {
+                    (_, None) => String::new(),
+                    ("", Some(element)) => element.to_owned(),
+                    (base, Some("")) => base.to_owned(),
+                    (base, Some(element)) => format!("{base}.{element}"),
+                };
+                let location = Location {
+                    segment: self.segment,
+                    occurrence: self.occurrence,
+                    field: repetition.field,
+                    repetition: repetition.repetition,
+                    component: source.component,
+                    subcomponent: if source.subcomponent > 1 { source.subcomponent } else { 0 },
+                };
+                Provenance { location, expression: origins.source_path(&expression), rule: source.rule }
+            })
+        })
     }
 }

@@ -161,6 +161,8 @@ pub(crate) struct Rules {
     pub(crate) uri_type: &'static str,
     /// XON.10 or XON.3.
     pub(crate) organization_id: usize,
+    /// PD1-4; withdrawn in 2.7.
+    pub(crate) primary_care_provider: bool,
     /// PID-33.
     pub(crate) last_update: bool,
     /// PID-35 to PID-38.
@@ -196,6 +198,7 @@ static V2_3: Rules = Rules {
     old_phone: false,
     uri_type: "L",
     organization_id: 3,
+    primary_care_provider: true,
     last_update: false,
     species: false,
     pid_40: false,
@@ -245,6 +248,7 @@ static V2_7: Rules = Rules {
     equipment_required: true,
     phone_parts_numeric: false,
     old_phone: true,
+    primary_care_provider: false,
     pid_40: true,
     ..V2_6
 };

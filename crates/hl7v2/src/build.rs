@@ -229,7 +229,7 @@ impl fmt::Debug for SegmentBuilder {
 /// Writes segments in ER7, each ended by CR. Trailing empty fields, repetitions, components and subcomponents
 /// are left out; values are escaped.
 #[must_use]
-pub fn encode(segments: &[SegmentBuilder], separators: &Separators) -> String {
+pub fn encode<'a>(segments: impl IntoIterator<Item = &'a SegmentBuilder>, separators: &Separators) -> String {
     let mut out = String::with_capacity(1024);
     for segment in segments {
         segment.write(separators, &mut out);
