@@ -4,6 +4,11 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::{
+    dead_letters::{DeadLetterArgs, QueueArgs},
+    send::SendArgs,
+};
+
 /// FHIR Patients in, HL7 v2 ADT messages out over MLLP and TLS, and back again.
 #[derive(Debug, Parser)]
 #[command(name = "adt-bridge", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
@@ -33,6 +38,15 @@ pub(crate) enum Command {
     /// Convert a FHIR Patient to HL7 v2, or an HL7 v2 message to a Patient
     #[command(after_help = CONVERT_HELP)]
     Convert(ConvertArgs),
+    /// Send one HL7 message to an endpoint over MLLP and show what it answers
+    #[command(after_help = SEND_HELP)]
+    Send(SendArgs),
+    /// Look at the queue of a running `up`, withhold groups
+    #[command(after_help = QUEUE_HELP)]
+    Queue(QueueArgs),
+    /// Look at the messages that were given up, send them again or let them go
+    #[command(after_help = DLQ_HELP)]
+    Dlq(DeadLetterArgs),
     /// Run only the FHIR hook
     #[command(after_help = ROLE_HELP)]
     Hook,
@@ -55,6 +69,9 @@ pub(crate) struct UpArgs {
     /// Address of the test receiver, MLLP over TLS [default: 127.0.0.1:2575]
     #[arg(long, value_name = "ADDR")]
     pub(crate) mllp_listen: Option<SocketAddr>,
+    /// Address of the operator's API, on this machine only [default: a free port of 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// A second address of the test receiver, MLLP without TLS
     #[arg(long, value_name = "ADDR")]
     pub(crate) mllp_plain_listen: Option<SocketAddr>,
@@ -72,6 +89,7 @@ impl Default for UpArgs {
             data_dir: PathBuf::from(".adt-bridge"),
             hook_listen: None,
             mllp_listen: None,
+            admin_listen: None,
             mllp_plain_listen: None,
             allow_remote: false,
             json: false,
@@ -138,7 +156,8 @@ Exit codes:
   0 done               1 internal error     2 usage
   3 stopped with deliveries whose outcome is unknown (they are sent again)
   4 input invalid      5 cannot connect or listen
-  6 rejected by peer   7 timed out          78 configuration invalid";
+  6 rejected by peer   7 timed out          8 not found
+  78 configuration invalid";
 
 const UP_HELP: &str = "\
 Examples:
@@ -157,6 +176,31 @@ const CONVERT_HELP: &str = "\
 Examples:
   adt-bridge convert --to er7 examples/patient.json
   adt-bridge convert --to er7 --event A31 examples/patient.json | adt-bridge convert --to fhir -";
+
+const SEND_HELP: &str = "\
+Examples:
+  adt-bridge send message.hl7 --to 127.0.0.1:2575 --ca .adt-bridge/tls/ca.pem
+  adt-bridge convert --to er7 examples/patient.json | adt-bridge send - --to hl7.example:2575
+  adt-bridge send message.hl7 --to 127.0.0.1:2576 --plain --count 100
+
+Exits 0 when the endpoint accepted every one, 6 when it refused one, 5 when there is no connection, 7 when no
+answer came in time.";
+
+const QUEUE_HELP: &str = "\
+Examples:
+  adt-bridge queue status
+  adt-bridge queue unpark 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
+
+const DLQ_HELP: &str = "\
+Examples:
+  adt-bridge dlq ls
+  adt-bridge dlq show 17
+  adt-bridge dlq redrive 17
+  adt-bridge dlq redrive --all
+  adt-bridge dlq export letters.jsonl
+
+`ls` prints no patient data; `show` and `export` do. Redrive goes in the order of each patient and refuses what
+would put an older state over a newer one, unless --force-stale. It exits 6 when something was refused.";
 
 const ROLE_HELP: &str = "\
 Examples:

@@ -27,7 +27,7 @@ pub(crate) fn run(cli: &Cli, arguments: &ConvertArgs) -> Result<ExitCode, Failur
     Ok(ExitCode::SUCCESS)
 }
 
-fn input(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn input(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = if path == Path::new("-") {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)

@@ -11,6 +11,7 @@ pub(crate) enum Code {
     CannotConnect = 5,
     Rejected = 6,
     TimedOut = 7,
+    NotFound = 8,
     ConfigInvalid = 78,
 }
 
@@ -34,6 +35,15 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What happened, without the hint.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Prints itself to standard error.

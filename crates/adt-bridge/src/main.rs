@@ -4,14 +4,17 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod admin;
 mod cli;
 mod config;
 mod convert;
+mod dead_letters;
 mod demo;
 mod development_ca;
 mod exit;
 mod output;
 mod role;
+mod send;
 mod stack;
 mod up;
 
@@ -24,6 +27,9 @@ async fn main() -> ExitCode {
         Command::Up(arguments) => up::run(&cli, &arguments).await,
         Command::Demo(arguments) => demo::run(&cli, &arguments).await,
         Command::Convert(arguments) => convert::run(&cli, &arguments),
+        Command::Send(arguments) => send::run(&arguments).await,
+        Command::Queue(arguments) => dead_letters::queue(&arguments).await,
+        Command::Dlq(arguments) => dead_letters::dead_letters(&arguments).await,
         Command::Hook => role::hook(&cli).await,
         Command::Sender => role::sender(&cli).await,
         Command::Receiver => role::receiver(&cli).await,

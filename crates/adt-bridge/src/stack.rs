@@ -1,6 +1,12 @@
 //! The three services in one process, as `up` and `demo` run them.
 
-use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use message_store::MessageStore;
 use queue::{Queue, QueueError};
@@ -8,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admin::Admin,
     config::{BUNDLED, Config},
     development_ca::{DevelopmentCa, Made},
     exit::{Code, Failure},
@@ -21,6 +28,7 @@ pub(crate) struct Stack {
     pub(crate) hook: SocketAddr,
     pub(crate) mllp_tls: SocketAddr,
     pub(crate) mllp_plain: Option<SocketAddr>,
+    pub(crate) admin: Option<Admin>,
     pub(crate) ca: DevelopmentCa,
     /// What had to be made at this start.
     pub(crate) made: Made,
@@ -34,6 +42,8 @@ pub(crate) struct Listen {
     pub(crate) hook: SocketAddr,
     pub(crate) mllp_tls: SocketAddr,
     pub(crate) mllp_plain: Option<SocketAddr>,
+    /// The operator's API, loopback only.
+    pub(crate) admin: Option<SocketAddr>,
 }
 
 /// How it ended.
@@ -71,6 +81,10 @@ impl Stack {
             Some(address) => Some(bind("mllp-plain", address).await?),
             None => None,
         };
+        let admin = match listen.admin {
+            Some(address) => Some(Admin::bind(address, data).await?),
+            None => None,
+        };
         let mllp_tls = tls_listener.local_addr()?;
         if bundled {
             config.sender.endpoint.address = loopback(mllp_tls).to_string();
@@ -80,6 +94,7 @@ impl Stack {
             mllp_tls,
             mllp_plain: plain_listener.as_ref().map(TcpListener::local_addr).transpose()?,
             receiver_listeners: test_hl7_server::Listeners { tls: Some(tls_listener), plain: plain_listener },
+            admin,
             config,
             queue,
             store,
@@ -93,7 +108,7 @@ impl Stack {
     ///
     /// A service that ends before is a failure, and ends the others.
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Settled, Failure> {
-        let Self { config, queue, store, hook_listener, receiver_listeners, .. } = self;
+        let Self { config, queue, store, admin, hook_listener, receiver_listeners, .. } = self;
         let tasks = TaskTracker::new();
         // The test server ends last: the sender still waits for its acknowledgments.
         let receiver_stop = CancellationToken::new();
@@ -119,9 +134,17 @@ impl Stack {
             &shutdown,
             sender::run(config.sender, sender::Dependencies { queue: Arc::clone(&queue) }, shutdown.clone()),
         ));
+        if let Some(admin) = admin {
+            // As long as the test server: what is in flight can be looked at until it is settled.
+            tasks.spawn(admin.serve(Arc::clone(&queue), receiver_stop.clone()));
+        }
         let (hook, sender) = tokio::join!(hook, sender);
         receiver_stop.cancel();
         let receiver = receiver.await;
+        tasks.close();
+        if tokio::time::timeout(ADMIN_GRACE, tasks.wait()).await.is_err() {
+            tracing::warn!("a request of the admin API was still open");
+        }
         let closed = queue.close().await;
 
         named("hook", hook)?;
@@ -210,5 +233,7 @@ impl fmt::Debug for Stack {
     }
 }
 
+/// For the last requests of an operator.
+const ADMIN_GRACE: Duration = Duration::from_secs(2);
 /// Stopped in good order, with deliveries whose outcome is unknown.
 const EXIT_AMBIGUOUS: u8 = 3;

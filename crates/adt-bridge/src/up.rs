@@ -1,6 +1,12 @@
 //! `adt-bridge up`: everything on this machine, until a signal.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -22,6 +28,7 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
             Some(address) => address,
             None => parse("receiver.listen", &config.receiver.listen)?,
         },
+        admin: Some(arguments.admin_listen.unwrap_or(FREE_ON_LOOPBACK)),
         mllp_plain: match (arguments.mllp_plain_listen, &config.receiver.listen_plain) {
             (None, Some(address)) => Some(parse("receiver.listen_plain", address)?),
             (address, _) => address,
@@ -69,6 +76,7 @@ fn as_json(stack: &Stack, data: &Path) -> String {
         "hook": format!("http://{}", stack.hook),
         "mllp_tls": stack.mllp_tls,
         "mllp_plain": stack.mllp_plain,
+        "admin": stack.admin.as_ref().map(|admin| format!("http://{}", admin.address())),
         "endpoint": stack.config.sender.endpoint.address,
         "data": data,
         "ca": stack.ca.ca_file,
@@ -106,6 +114,9 @@ fn as_text(stack: &Stack, data: &Path) -> String {
         message_store::Config::S3(s3) => row("store", format!("s3://{}/{}", s3.bucket, s3.prefix), ""),
         message_store::Config::Memory => row("store", "memory".to_owned(), "lost when this process ends"),
     }
+    if stack.admin.is_some() {
+        row("operator", "adt-bridge queue status".to_owned(), "and: adt-bridge dlq ls");
+    }
     let made = match stack.made {
         Made::Nothing => "this machine only",
         Made::ServerCertificate => "this machine only; server certificate renewed now",
@@ -127,5 +138,7 @@ fn is(address: &str, listener: SocketAddr) -> bool {
     address.parse::<SocketAddr>().is_ok_and(|address| address.port() == listener.port())
 }
 
+/// Where the operator's API listens; the command line finds it through the data folder.
+const FREE_ON_LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Shorter than the 30 s that schedulers wait before they kill.
 const GRACE: Duration = Duration::from_secs(25);
