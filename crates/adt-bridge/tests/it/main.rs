@@ -14,4 +14,6 @@ mod crash;
 mod demonstration;
 mod endpoint_down;
 mod http;
+mod operator;
+mod sending;
 mod shutdown;
