@@ -28,15 +28,19 @@ impl Outcome {
     }
 }
 
-/// Asks again and again until nothing accepted is missing, or the time is over.
+/// Asks again and again until nothing accepted is missing. A backlog may take its time, so the patience starts
+/// anew whenever something arrives; what then has not arrived is stuck, which is no better than lost.
 pub(crate) async fn settled(patience: Duration, evidence: impl Fn() -> Evidence) -> Verdict {
-    let started = Instant::now();
+    let (mut progress, mut missing) = (Instant::now(), usize::MAX);
     loop {
         let verdict = evidence().judge();
-        if verdict.lost.is_empty() || started.elapsed() > patience {
+        if verdict.lost.len() < missing {
+            (progress, missing) = (Instant::now(), verdict.lost.len());
+        }
+        if missing == 0 || progress.elapsed() > patience {
             return verdict;
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -64,6 +64,8 @@ pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome>
     let mut bridge = Deployment::new(&options.binary, nowhere)?.apart(&stub)?;
     let receiver = bridge.receiver_address();
     bridge.set("SENDER__ENDPOINT__ADDRESS", receiver);
+    // Each message costs the receiver several calls to the store; one connection would fall behind the load.
+    bridge.set("SENDER__CONNECTIONS", 4);
     let ledger = bridge.data().join("ledger");
     bridge.set("SENDER__LEDGER", ledger.display());
     for role in ROLES {
