@@ -1,5 +1,17 @@
 //! Elements of type code ↔ IS/ID fields, with the `alternate-codes` extension for v2 codes that FHIR has no code for
 //! (CD-15).
+//!
+//! | Element | Field | Table, and its file in `tables/` |
+//! | --- | --- | --- |
+//! | `Patient.gender`, `contact.gender` | PID-8, NK1-15 | 0001 `administrative-sex.csv` |
+//! | `HumanName.use` | XPN.7 | 0200 `name-use.csv` |
+//! | `Address.use`, `Address.type` | XAD.7, XAD.18 | 0190 `address-use-type.csv` |
+//! | `ContactPoint.use` | XTN.2 | 0201 `telecom-use.csv` |
+//! | `ContactPoint.system` | XTN.3 | 0202 `telecom-system.csv` |
+//!
+//! A v2 code that is one of several for its FHIR code, or has none, is kept in an extension
+//! `http://hl7.org/fhir/StructureDefinition/alternate-codes` beside the element and wins over the table on the way
+//! back.
 
 use crate::codes::Table;
 use crate::fhir::{self, CodeableConcept, Coding, Element, Extension, url};

@@ -1,4 +1,4 @@
-//! Input checks (mapping section 1): one walk over the JSON, guided by [`schema`], that yields a clean value and
+//! Input checks (mapping section 1): one walk over the JSON, guided by a table of the R4 elements (`schema`), that yields a clean value and
 //! what there was to say about it.
 //!
 //! | Id | Condition | Result |

@@ -35,48 +35,65 @@
 //! assert_eq!(back.subject, Subject::Snapshot(patient));
 //! ```
 //!
-//! One file per data type holds both directions and its table: names in `human_name`, addresses in `address`,
-//! telephone numbers in `contact_point`, identifiers in `identifier` and `assigning_authority`, codes in `coded` and
-//! `code_element`, references in `reference`, dates in `date_time`. `cargo doc --document-private-items` reads as the
-//! manual of the mapping.
+//! # The manual
+//!
+//! One module per data type holds both directions of its rules; its page is their table and names their source. The
+//! modules have no items of their own to call: everything goes through [`Mapper`]. Section numbers and rule ids are
+//! those of the specification, `docs/mapping.md`.
+//!
+//! | What | Where |
+//! | --- | --- |
+//! | HumanName ↔ XPN | [`human_name`] |
+//! | Address ↔ XAD | [`address`] |
+//! | ContactPoint ↔ XTN | [`contact_point`], [`phone_number`] |
+//! | Identifier ↔ CX, system ↔ HD | [`identifier`], [`assigning_authority`] |
+//! | CodeableConcept and Coding ↔ CE, CWE, IS | [`coded`]; elements of type code: [`code_element`] |
+//! | Reference ↔ XCN, XON | [`mod@reference`] |
+//! | date, dateTime, instant ↔ DT, TS, DTM | [`date_time`] |
+//! | Patient ↔ PID and PD1 | [`pid`], [`read`], [`patient_extension`], [`race_ethnicity`] |
+//! | Patient.contact ↔ NK1 | [`nk1`] |
+//! | MSH and EVN, the control id | [`header`] |
+//! | which messages a write sends; merges and links | [`events`], [`merge`] |
+//! | input checks | [`input`] |
+//! | what is lost, and that it is told; ZFP | [`normalise`], [`loss`], [`residue`] |
 #![warn(missing_docs)]
 
-mod address;
-mod assigning_authority;
-mod code_element;
-mod coded;
+pub mod address;
+pub mod assigning_authority;
+pub mod code_element;
+pub mod coded;
 mod codes;
 mod coding_system;
 mod compare;
 mod config;
-mod contact_point;
+pub mod contact_point;
 mod context;
 mod country;
-mod date_time;
-mod events;
+pub mod date_time;
+pub mod events;
 mod fhir;
-mod header;
-mod human_name;
-mod identifier;
-mod input;
+pub mod header;
+pub mod human_name;
+pub mod identifier;
+pub mod input;
 mod language;
-mod loss;
+pub mod loss;
 mod mapper;
-mod merge;
-mod nk1;
-mod normalise;
+pub mod merge;
+pub mod nk1;
+pub mod normalise;
 mod origins;
 mod patch;
 mod path;
-mod patient_extension;
-mod phone_number;
-mod pid;
-mod race_ethnicity;
-mod read;
+pub mod patient_extension;
+pub mod phone_number;
+pub mod pid;
+pub mod race_ethnicity;
+pub mod read;
 mod reading;
-mod reference;
+pub mod reference;
 mod report;
-mod residue;
+pub mod residue;
 mod site;
 mod trace;
 mod version;
