@@ -142,7 +142,9 @@ fn made_by_map<'a>(
     class: &Class,
     site: &Site,
 ) -> Option<(usize, &'a Coding)> {
-    let (uri, mapped, _) = mapped_coding(code, table, site).filter(|_| *class == Class::OfTable)?;
+    // Reading takes a language in either case.
+    let code = if table == Table::Language { code.to_lowercase() } else { code.to_owned() };
+    let (uri, mapped, _) = mapped_coding(&code, table, site).filter(|_| *class == Class::OfTable)?;
     let is_mapped =
         |coding: &Coding| coding.system.as_deref() == Some(&uri) && coding.code.as_deref() == Some(&mapped);
     codings.iter().copied().find(|(_, coding)| is_mapped(coding) && !table.is_system(&uri))
@@ -322,8 +324,10 @@ fn first_triplet(
 fn from_v2(code: &str, name: &str, table: Table, reading: &Reading<'_>) -> Option<(String, String)> {
     let codes = &reading.site.codes;
     if table == Table::Language {
-        let lower = code.to_lowercase();
-        if let Some((system, code)) = codes.to_fhir(table, &lower, reading.version) {
+        // An own message names the table of every code that it found there; the others stay as they are.
+        let as_written = reading.own && name.is_empty();
+        let wanted = if as_written { code.to_owned() } else { code.to_lowercase() };
+        if let Some((system, code)) = codes.to_fhir(table, &wanted, reading.version) {
             return Some((system.to_owned(), code.to_owned()));
         }
         let bare = language::primary_subtag(code).as_deref() == Some(code);

@@ -267,3 +267,18 @@ fn a_race_without_system_is_written_the_same_when_it_comes_back() {
         assert_eq!(sent(back(members)).field("PID", field), written);
     }
 }
+
+#[test]
+fn a_language_without_system_is_written_the_same_when_it_comes_back() {
+    for language in [
+        json!({"coding": [{"code": "MR", "display": "Special"}], "text": "M11"}),
+        json!({"coding": [{"code": "mr", "display": "Marathi"}]}),
+        json!({"coding": [{"code": "ENG"}], "text": "t"}),
+        json!({"coding": [{"code": "qqq", "display": "Q"}], "text": "t"}),
+        json!({"coding": [{"system": terminology("v2-0296"), "code": "DE", "display": "D"}], "text": "t"}),
+    ] {
+        let members = json!({"communication": [{ "language": language }]});
+        let written = sent(members.clone()).field("PID", 15);
+        assert_eq!(sent(back(members.clone())).field("PID", 15), written, "{members}");
+    }
+}
