@@ -6,6 +6,13 @@
 //!
 //! A parked group has a marker in the dead-letter queue, which is how the next process knows. Its messages stay
 //! where they are: while one of them is on lease, FIFO order withholds the rest.
+//!
+//! | Role | on the queue | on the dead-letter queue |
+//! |---|---|---|
+//! | hook | `sqs:SendMessage`, `sqs:GetQueueAttributes` | |
+//! | sender | `sqs:ReceiveMessage`, `sqs:DeleteMessage`, `sqs:ChangeMessageVisibility`, `sqs:GetQueueAttributes`, and `sqs:SendMessage` to redrive | the same, to read the markers, to redrive and to let go |
+//!
+//! With KMS: `kms:GenerateDataKey` and `kms:Decrypt` on the key, for both.
 
 use std::{
     collections::HashMap,

@@ -113,3 +113,78 @@ impl Parking {
         receipts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attributes, DeduplicationId, Envelope};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn delivery(group: &str, receipt: &str) -> Delivery {
+        let envelope = Envelope {
+            body: "MSH".into(),
+            group: GroupId::digest(&[group]),
+            deduplication_id: DeduplicationId::digest(&[receipt]),
+            attributes: Attributes::default(),
+        };
+        Delivery { envelope, receipt: Receipt::new(receipt), receive_count: 1, sequence: "1".into() }
+    }
+
+    fn receipts(deliveries: &[Delivery]) -> Vec<&str> {
+        deliveries.iter().map(|delivery| delivery.receipt.as_str()).collect()
+    }
+
+    fn names(receipts: &[Receipt]) -> Vec<&str> {
+        receipts.iter().map(Receipt::as_str).collect()
+    }
+
+    #[test]
+    fn keeps_parked_groups_and_gives_the_first_back_last() {
+        let mut parking = Parking::default();
+        let group = GroupId::digest(&["a"]);
+        parking.park(group.clone());
+        let (free, held) = parking.sort(vec![delivery("a", "1"), delivery("b", "2"), delivery("a", "3")]);
+        assert_eq!((receipts(&free), names(&held)), (vec!["2"], vec!["1", "3"]));
+        assert_eq!(parking.counts(), (1, 2));
+        assert_eq!(names(&parking.unpark(&group)), ["3", "1"]);
+        assert_eq!(parking.counts(), (0, 0));
+        assert_eq!(receipts(&parking.sort(vec![delivery("a", "4")]).0), ["4"]);
+    }
+
+    #[test]
+    fn a_group_that_comes_again_is_held_by_its_new_leases() {
+        let mut parking = Parking::default();
+        let group = GroupId::digest(&["a"]);
+        parking.park(group.clone());
+        parking.sort(vec![delivery("a", "old")]);
+        parking.sort(vec![delivery("a", "new")]);
+        assert_eq!(names(&parking.unpark(&group)), ["new"]);
+    }
+
+    #[test]
+    fn a_redriven_message_keeps_its_group_back_until_it_is_settled() {
+        let mut parking = Parking::default();
+        let group = GroupId::digest(&["a"]);
+        parking.park(group.clone());
+        parking.redrive(delivery("a", "first"));
+        parking.redrive(delivery("a", "second"));
+        assert!(parking.unpark(&group).is_empty());
+        assert_eq!(names(&parking.sort(vec![delivery("a", "later")]).1), ["later"]);
+        assert_eq!(receipts(&parking.hand_out(10, MINUTE)), ["first"], "one of a group at a time");
+        assert!(parking.hand_out(10, MINUTE).is_empty());
+        assert!(parking.ended(&Receipt::new("first")).is_empty(), "the second is still to come");
+        assert_eq!(receipts(&parking.hand_out(10, MINUTE)), ["second"]);
+        assert_eq!(names(&parking.ended(&Receipt::new("second"))), ["later"]);
+    }
+
+    #[test]
+    fn a_redriven_message_that_is_never_settled_keeps_its_group_no_longer_than_its_lease() {
+        let mut parking = Parking::default();
+        parking.redrive(delivery("a", "first"));
+        parking.hand_out(10, Duration::ZERO);
+        assert_eq!(receipts(&parking.sort(vec![delivery("a", "later")]).0), ["later"]);
+        parking.extended(&Receipt::new("first"), Instant::now() + MINUTE);
+        assert_eq!(names(&parking.sort(vec![delivery("a", "later")]).1), ["later"]);
+    }
+}
