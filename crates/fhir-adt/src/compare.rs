@@ -171,16 +171,16 @@ fn align<'a>(base: &'a [Value], target: &'a [Value]) -> Vec<Step<'a>> {
     steps
 }
 
-/// Lists longer than this are paired by position: the alignment takes time by the product of their lengths.
+/// Lists whose lengths have a larger product are aligned by looking ahead: the exact alignment takes time by it.
 const ALIGN_CELLS: usize = 4_096;
+
+/// How far [`align_long`] looks ahead for an equal member.
+const LOOK_AHEAD: usize = 64;
 
 fn align_middle<'a>(base: &'a [Value], target: &'a [Value]) -> Vec<Step<'a>> {
     let (rows, columns) = (base.len() + 1, target.len() + 1);
     if rows * columns > ALIGN_CELLS {
-        let paired = base.iter().zip(target).map(|(b, t)| Step::Both(b, t));
-        let common = base.len().min(target.len());
-        let rest = base[common..].iter().map(Step::Base).chain(target[common..].iter().map(Step::Target));
-        return paired.chain(rest).collect();
+        return align_long(base, target);
     }
     // cost[b][t]: the least cost of turning base[b..] into target[t..].
     let mut cost = vec![0; rows * columns];
@@ -222,6 +222,35 @@ fn align_middle<'a>(base: &'a [Value], target: &'a [Value]) -> Vec<Step<'a>> {
     steps
 }
 
+/// Pairs equal members that are at most [`LOOK_AHEAD`] apart, and what is left between them by position.
+fn align_long<'a>(base: &'a [Value], target: &'a [Value]) -> Vec<Step<'a>> {
+    let mut steps = Vec::with_capacity(base.len().max(target.len()));
+    let (mut b, mut t) = (0, 0);
+    while let (Some(old), Some(new)) = (base.get(b), target.get(t)) {
+        let ahead = |list: &[Value], at: usize, wanted: &Value| {
+            list.iter().skip(at).take(LOOK_AHEAD).position(|member| member == wanted)
+        };
+        match (ahead(base, b, new), ahead(target, t, old)) {
+            (Some(gone), new_ones) if new_ones.is_none_or(|new_ones| gone <= new_ones) => {
+                steps.extend(base.iter().skip(b).take(gone).map(Step::Base));
+                b += gone;
+                steps.push(Step::Both(&base[b], new));
+            }
+            (_, Some(new_ones)) => {
+                steps.extend(target.iter().skip(t).take(new_ones).map(Step::Target));
+                t += new_ones;
+                steps.push(Step::Both(old, &target[t]));
+            }
+            _ if same_kind(old, new) => steps.push(Step::Both(old, new)),
+            _ => steps.extend([Step::Base(old), Step::Target(new)]),
+        }
+        (b, t) = (b + 1, t + 1);
+    }
+    steps.extend(base.iter().skip(b).map(Step::Base));
+    steps.extend(target.iter().skip(t).map(Step::Target));
+    steps
+}
+
 /// Extensions with different urls, and resources of different types, are never the same thing.
 fn same_kind(a: &Value, b: &Value) -> bool {
     a["url"] == b["url"] && a["resourceType"] == b["resourceType"]
@@ -251,4 +280,66 @@ fn leaves(value: &Value) -> usize {
 
 fn all_objects(members: &[Value]) -> bool {
     members.iter().all(Value::is_object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patch;
+    use serde_json::json;
+
+    fn expressions(base: &Value, target: &Value) -> Vec<String> {
+        compare(base, target, Detail::Members).into_iter().map(|found| found.expression).collect()
+    }
+
+    /// Applied in order, the operations turn the base into the target.
+    fn assert_patches(base: &Value, target: &Value) {
+        let mut changed = base.clone();
+        for found in compare(base, target, Detail::Whole) {
+            patch::apply(&mut changed, found.action, &found.pointer, found.value.cloned()).expect("a target");
+        }
+        assert_eq!(&changed, target);
+    }
+
+    fn telecom(values: impl IntoIterator<Item = usize>) -> Value {
+        let points: Vec<Value> = values
+            .into_iter()
+            .map(|value| json!({ "system": "phone", "value": value.to_string() }))
+            .collect();
+        json!({ "telecom": points })
+    }
+
+    #[test]
+    fn a_missing_member_of_a_list_is_one_difference() {
+        for length in [3, 500] {
+            let base = telecom((0..length).filter(|value| *value != 1));
+            let target = telecom(0..length);
+            assert_eq!(expressions(&base, &target), ["Patient.telecom[1]"], "{length}");
+            assert_patches(&base, &target);
+            assert_patches(&target, &base);
+        }
+    }
+
+    #[test]
+    fn a_list_without_anything_in_common_is_still_patched() {
+        let (base, target) = (telecom(0..300), telecom(1000..1200));
+        assert_patches(&base, &target);
+        assert_patches(&target, &base);
+    }
+
+    #[test]
+    fn members_of_a_missing_list_are_told_one_by_one() {
+        let target = json!({ "meta": { "source": "a", "tag": [{ "code": "t" }] }, "photo": [{}, {}] });
+        let told = expressions(&json!({}), &target);
+        assert_eq!(
+            told,
+            ["Patient.meta.source", "Patient.meta.tag[0]", "Patient.photo[0]", "Patient.photo[1]"]
+        );
+        assert_patches(&json!({}), &target);
+    }
+
+    #[test]
+    fn names_with_slashes_are_escaped_in_pointers() {
+        assert_patches(&json!({ "a/b": { "c~d": 1 } }), &json!({ "a/b": { "c~d": 2 } }));
+    }
 }

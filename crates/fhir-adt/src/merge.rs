@@ -9,6 +9,8 @@
 //! | MRG-F | no PV1, NK1 or PD1 |
 //! | MRG-H | a type in MRG-1 without a like in PID-3 is told |
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -114,12 +116,11 @@ pub(crate) fn write_merge(
 
 /// MRG-H.
 fn unpaired_types(pid: &TracedSegment, mrg: &TracedSegment, report: &mut Report) {
-    let mut told = Vec::new();
+    let of_survivor: HashSet<&str> = pid.builder().repetitions(3).iter().map(|cx| cx.value(5, 1)).collect();
+    let mut told = HashSet::new();
     for (index, cx) in mrg.builder().repetitions(1).iter().enumerate() {
         let code = cx.value(5, 1);
-        let paired = pid.builder().repetitions(3).iter().any(|other| other.value(5, 1) == code);
-        if !code.is_empty() && !paired && !told.contains(&code) {
-            told.push(code);
+        if !code.is_empty() && !of_survivor.contains(code) && told.insert(code) {
             let reason = "MRG-1: PID-3 has no identifier of this type to pair it with";
             let path = format!("Patient.identifier[{index}]");
             report.push(Issue::warning(IssueType::Incomplete, "MRG-H", path, reason));

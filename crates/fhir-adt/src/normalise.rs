@@ -15,6 +15,8 @@
 //! | B11 | `meta.versionId` removed |
 //! | B12 | v2 codings replaced by what they map to |
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -74,6 +76,7 @@ impl Normaliser<'_> {
     fn identifiers(&mut self, patient: &mut Map<String, Value>, report: &mut Report) {
         let id = patient.get("id").cloned();
         let Some(Value::Array(identifiers)) = patient.get_mut("identifier") else { return };
+        let mut seen = HashSet::with_capacity(identifiers.len());
         let mut kept = Vec::with_capacity(identifiers.len());
         let mut order = Vec::with_capacity(identifiers.len());
         for (index, mut value) in std::mem::take(identifiers).into_iter().enumerate() {
@@ -91,7 +94,7 @@ impl Normaliser<'_> {
             if let Some(code) = default.and_then(|system| self.site.registry.default_type(system)) {
                 value["type"] = json!(identifier::type_of(code));
             }
-            if !kept.contains(&value) {
+            if seen.insert(value.to_string()) {
                 kept.push(value);
                 order.push(index);
             }

@@ -1,4 +1,25 @@
 //! Patient → PID and PD1 (mapping section 5.1; HL7 v2.5.1 §3.4.2, §3.4.10).
+//!
+//! | Field | FHIR | Rules |
+//! | --- | --- | --- |
+//! | PID-3 | `identifier[]`, then `id` | [`crate::identifier`] |
+//! | PID-5 | `name[]` | [`crate::human_name`], NM-2, NM-3 |
+//! | PID-6 | extension `patient-mothersMaidenName` | [`crate::patient_extension`] |
+//! | PID-7 | `birthDate`, extension `patient-birthTime` | [`crate::date_time`] |
+//! | PID-8 | `gender` | table 0001, [`crate::code_element`] |
+//! | PID-10, PID-22 | US Core race and ethnicity | [`crate::race_ethnicity`] |
+//! | PID-11 | `address[]`, then the birth place | [`crate::address`] |
+//! | PID-13, PID-14 | `telecom[]`, `use=work` in PID-14 | [`crate::contact_point`] |
+//! | PID-15 | `communication[]`, one of them | table 0296, [`crate::coded`] |
+//! | PID-16, PID-17 | `maritalStatus`, extension `patient-religion` | tables 0002, 0006 |
+//! | PID-23, PID-26, PID-28, PID-35, PID-36, PID-39 | extensions | [`crate::patient_extension`] |
+//! | PID-24, PID-25 | `multipleBirth[x]` | table 0136 |
+//! | PID-29, PID-30 | `deceased[x]` | table 0136 |
+//! | PID-33 | `meta.lastUpdated` (from 2.4) | [`crate::date_time`] |
+//! | PD1-3, PD1-4 | `generalPractitioner[]` | [`mod@crate::reference`] |
+//! | PD1-6, PD1-14 | extensions | [`crate::patient_extension`] |
+
+use std::collections::HashSet;
 
 use hl7v2::Separators;
 
@@ -76,7 +97,7 @@ pub(crate) fn identifiers(
     site: &Site,
     report: &mut Report,
 ) {
-    let mut seen: Vec<[String; 5]> = Vec::new();
+    let mut seen: HashSet<[String; 5]> = HashSet::new();
     for (index, identifier) in patient.identifier.iter().enumerate() {
         let base = format!("Patient.identifier[{index}]");
         let cx = identifier::write(identifier, site, &base);
@@ -88,10 +109,9 @@ pub(crate) fn identifiers(
             let reason = "an identifier needs a system or a default authority where IHE is strict";
             report.push(Issue::error(IssueType::BusinessRule, "12", format!("{base}.system"), reason));
         }
-        if seen.contains(&key) {
+        if !seen.insert(key) {
             continue;
         }
-        seen.push(key);
         too_long(&cx, site.rules.identifier_max, &base, site, report);
         segment.push(field, cx);
     }

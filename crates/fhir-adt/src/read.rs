@@ -1,4 +1,17 @@
 //! PID, PD1, NK1 and MRG → Patient (mapping sections 2.5 and 5).
+//!
+//! | Trigger event | What the message says of a patient |
+//! | --- | --- |
+//! | A28 A31 A01 A04 A05 A08 | the whole state of the patient that the logical id in PID-3 names |
+//! | A29 A23 | the patient is deleted |
+//! | A40 | the retired record of MRG-1, with a link to the survivor; nothing of the survivor |
+//! | A24 A37 | a link of two patients, made or removed |
+//! | others | the patient of PID, for reading only |
+//!
+//! Fields that are read and never written: PID-2, PID-4, PID-19 and PID-20 (identifiers), PID-9 (name), PID-12
+//! (district), PID-40 (telecom).
+
+use std::collections::HashSet;
 
 use hl7v2::{Message, Segment};
 use serde_json::Value;
@@ -106,8 +119,13 @@ pub(crate) fn retired(
 /// PID-3, then the fields of old versions (section 5.3).
 fn identifiers(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<Identifier> {
     let mut read = identifier::read_field(pid, 3, reading);
+    let key = |identifier: &Identifier| {
+        let code = identifier::type_code(identifier.r#type.as_ref()).map(str::to_owned);
+        (identifier.value.clone(), identifier.system.clone(), code)
+    };
+    let mut seen: HashSet<_> = read.iter().map(key).collect();
     let mut add = |identifier: Identifier| {
-        if !read.contains(&identifier) {
+        if seen.insert(key(&identifier)) {
             read.push(identifier);
         }
     };
