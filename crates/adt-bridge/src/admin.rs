@@ -1,4 +1,4 @@
-//! The operator's HTTP API of a running `up`: queue, dead letters, parked groups.
+//! The operator's HTTP API of a running `up` or `sender`: queue, dead letters, parked groups.
 //!
 //! | Request | Does |
 //! |---|---|
@@ -12,7 +12,12 @@
 //! It listens on loopback only, and every request needs the token that stands in the data folder: what may read
 //! that folder may use it. Errors are problem details (RFC 9457). Every change leaves a line in the log.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -184,6 +189,11 @@ async fn unpark(State(queue): Shared, Segment(group): Segment<String>) -> Answer
 fn operator(queue: &dyn Queue) -> Result<&dyn DeadLetterQueue, QueueError> {
     queue.dead_letters().ok_or(QueueError::Unsupported)
 }
+
+/// Where it listens unless told otherwise; the command line finds it through the data folder.
+pub(crate) const FREE_ON_LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// For the last requests of an operator.
+pub(crate) const ADMIN_GRACE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests;

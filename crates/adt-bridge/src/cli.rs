@@ -52,7 +52,7 @@ pub(crate) enum Command {
     Hook,
     /// Run only the sender: queue to HL7 endpoint
     #[command(after_help = ROLE_HELP)]
-    Sender,
+    Sender(SenderArgs),
     /// Run only the test HL7 server
     #[command(after_help = ROLE_HELP)]
     Receiver,
@@ -95,6 +95,13 @@ impl Default for UpArgs {
             json: false,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SenderArgs {
+    /// Folder that lets `queue` and `dlq` find this process; without it there is no operator's API
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -206,6 +213,7 @@ const ROLE_HELP: &str = "\
 Examples:
   adt-bridge --config bridge.toml sender
   ADT_BRIDGE__QUEUE__KIND=sqs ADT_BRIDGE__QUEUE__URL=... adt-bridge sender
+  adt-bridge sender --data-dir /run/adt-bridge      then: adt-bridge dlq ls --data-dir /run/adt-bridge
 
 Processes that run apart need a queue and a store they can share: kind = \"sqs\" and \"s3\".";
 

@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
         Command::Queue(arguments) => dead_letters::queue(&arguments).await,
         Command::Dlq(arguments) => dead_letters::dead_letters(&arguments).await,
         Command::Hook => role::hook(&cli).await,
-        Command::Sender => role::sender(&cli).await,
+        Command::Sender(arguments) => role::sender(&cli, &arguments).await,
         Command::Receiver => role::receiver(&cli).await,
     };
     result.unwrap_or_else(|failure| failure.report())

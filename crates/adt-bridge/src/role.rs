@@ -3,9 +3,11 @@
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    cli::Cli,
+    admin::{ADMIN_GRACE, Admin, FREE_ON_LOOPBACK},
+    cli::{Cli, SenderArgs},
     config::{BUNDLED, Config},
     exit::{Code, Failure},
     stack::chain,
@@ -30,7 +32,7 @@ pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
     Ok(service::drain(work, shutdown.clone(), GRACE).await)
 }
 
-pub(crate) async fn sender(cli: &Cli) -> Result<ExitCode, Failure> {
+pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode, Failure> {
     let config = load(cli)?;
     if config.sender.endpoint.address == BUNDLED {
         let text = "sender.endpoint.address is not set: a sender alone has no bundled test server";
@@ -40,9 +42,25 @@ pub(crate) async fn sender(cli: &Cli) -> Result<ExitCode, Failure> {
     config.sender.validate()?;
     let shutdown = service::shutdown_on_signal()?;
     let queue = queue(&config).await?;
+    let admin = match &arguments.data_dir {
+        None => None,
+        Some(data) => {
+            std::fs::create_dir_all(data)?;
+            Some(Admin::bind(FREE_ON_LOOPBACK, data).await?)
+        }
+    };
+    let (tasks, settled) = (TaskTracker::new(), CancellationToken::new());
+    if let Some(admin) = admin {
+        tasks.spawn(admin.serve(queue.clone(), settled.clone()));
+    }
+    tasks.close();
     let work = async {
         let dependencies = sender::Dependencies { queue: queue.clone() };
         let result = sender::run(config.sender, dependencies, shutdown.clone()).await;
+        settled.cancel();
+        if tokio::time::timeout(ADMIN_GRACE, tasks.wait()).await.is_err() {
+            tracing::warn!("a request of the admin API was still open");
+        }
         close(queue).await;
         result
     };

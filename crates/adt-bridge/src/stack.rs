@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use message_store::MessageStore;
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admin::Admin,
+    admin::{ADMIN_GRACE, Admin},
     config::{BUNDLED, Config},
     development_ca::{DevelopmentCa, Made},
     exit::{Code, Failure},
@@ -233,7 +233,5 @@ impl fmt::Debug for Stack {
     }
 }
 
-/// For the last requests of an operator.
-const ADMIN_GRACE: Duration = Duration::from_secs(2);
 /// Stopped in good order, with deliveries whose outcome is unknown.
 const EXIT_AMBIGUOUS: u8 = 3;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::Path,
     process::ExitCode,
     time::Duration,
@@ -11,6 +11,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    admin::FREE_ON_LOOPBACK,
     cli::{Cli, UpArgs},
     config::Config,
     development_ca::Made,
@@ -138,7 +139,5 @@ fn is(address: &str, listener: SocketAddr) -> bool {
     address.parse::<SocketAddr>().is_ok_and(|address| address.port() == listener.port())
 }
 
-/// Where the operator's API listens; the command line finds it through the data folder.
-const FREE_ON_LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Shorter than the 30 s that schedulers wait before they kill.
 const GRACE: Duration = Duration::from_secs(25);

@@ -5,10 +5,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
 use fault_harness::{
     endpoint::{Endpoint, Reply, Script, Step, When},
     oracle::Mark,
+    process::{Process, Signal},
 };
 use serde_json::Value;
 
-use crate::bridge::{Bridge, command, eventually, patient};
+use crate::bridge::{Bridge, DEADLINE, command, eventually, patient};
 
 /// A bridge whose endpoint refuses the first version of every patient for good.
 async fn with_refusals(data: &Path) -> (Bridge, Endpoint) {
@@ -134,4 +135,22 @@ fn a_folder_that_nobody_runs_on_is_said_so() {
     // Left behind by a process that was killed.
     fs::write(folder.path().join("admin.json"), r#"{"url":"http://127.0.0.1:1","token":"0"}"#).unwrap();
     assert_eq!(run(folder.path(), &["dlq", "ls"]).0, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_on_its_own_can_be_operated_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start(Script::accept()).await.unwrap();
+    let mut sender = command();
+    sender.arg("sender").arg("--data-dir").arg(folder.path().join("run"));
+    sender.env("ADT_BRIDGE__QUEUE__PATH", folder.path().join("queue/queue.db"));
+    sender.env("ADT_BRIDGE__SENDER__ENDPOINT__ADDRESS", endpoint.address().to_string());
+    let mut sender = Process::spawn(sender).unwrap();
+    let status = || run(&folder.path().join("run"), &["queue", "status"]);
+    eventually("an answer", async || (status().0 == 0).then_some(())).await;
+    sender.signal(Signal::TERM).unwrap();
+    eventually("the end", async || status().1.is_empty().then_some(())).await;
+    let ended = sender.wait(DEADLINE).await.unwrap();
+    assert!(ended.success(), "{}", sender.output());
+    assert!(!folder.path().join("run/admin.json").exists());
 }
