@@ -20,7 +20,7 @@ use std::{
     num::NonZeroUsize,
     process,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -84,7 +84,7 @@ pub struct SqsQueue {
     /// Set once the markers of parked groups were read.
     markers: OnceCell<()>,
     /// Held by whoever reads the dead letters: two readers would hide them from each other.
-    looking: tokio::sync::Mutex<()>,
+    looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl SqsQueue {
@@ -136,7 +136,7 @@ impl SqsQueue {
             receives: TaskTracker::new(),
             parking: Mutex::default(),
             markers: OnceCell::new(),
-            looking: tokio::sync::Mutex::default(),
+            looking: Arc::default(),
         }
     }
 

@@ -4,9 +4,14 @@
 //! A message that is redriven in a parked group is handed out straight from the dead-letter queue, ahead of what
 //! waits; sent to the queue it would stand behind. Its receipt begins with [`MARK`].
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
+use aws_sdk_sqs::{Client, operation::receive_message::builders::ReceiveMessageFluentBuilder};
+use tokio::sync::oneshot;
 
 use super::{
     SqsQueue, change, fetch,
@@ -22,6 +27,8 @@ use crate::{
 const MARK: &str = "dead:";
 /// How long a dead letter is hidden by a look at it, should the process end meanwhile.
 const LOOK: Duration = Duration::from_secs(60);
+/// A short wait asks every server of SQS, no wait only some.
+const WAIT: Duration = Duration::from_secs(1);
 /// The most dead letters one look takes in.
 const MAX_SEEN: usize = 10_000;
 /// How long one message of a parked group is kept on lease. After a restart, unparking takes effect when this
@@ -37,17 +44,40 @@ impl SqsQueue {
     /// Learns which groups are parked, once.
     pub(super) async fn read_markers(&self) -> Result<(), QueueError> {
         let read = || async {
-            let _looking = self.looking.lock().await;
-            let look = Look::at(self, None).await?;
-            for found in &look.seen {
-                if let Found::Marker { group, .. } = found {
-                    self.parking().park(group.clone());
-                }
+            let (reply, answer) = oneshot::channel();
+            let (desk, looking) = (self.desk(), Arc::clone(&self.looking));
+            // A task of its own: if the caller goes away in the middle, the markers it saw would be hidden from the
+            // next one, who would take their groups for free.
+            self.receives.spawn(async move {
+                let _looking = looking.lock().await;
+                let result = match Look::at(desk, None).await {
+                    Ok(look) => {
+                        let groups = look.marked();
+                        look.end().await;
+                        Ok(groups)
+                    }
+                    Err(error) => Err(error),
+                };
+                drop(reply.send(result));
+            });
+            let stopped = |_| QueueError::Unavailable { reason: "the queue is closed".into() };
+            for group in answer.await.map_err(stopped)?? {
+                self.parking().park(group);
             }
-            look.end().await;
             Ok(())
         };
         self.markers.get_or_try_init(read).await.copied()
+    }
+
+    fn desk(&self) -> Desk {
+        Desk {
+            client: self.client.clone(),
+            url: self.dead_letter_url.clone(),
+            // Each receive of a look must bring others; with one attempt id SQS repeats itself.
+            receive: self
+                .receive_from(&self.dead_letter_url, super::MAX_BATCH, WAIT, LOOK)
+                .set_receive_request_attempt_id(None),
+        }
     }
 
     /// What was received, without the groups that are withheld; those stay on lease.
@@ -112,7 +142,7 @@ impl DeadLetterQueue for SqsQueue {
         limit: u32,
     ) -> Result<Vec<DeadLetterSummary>, QueueError> {
         let _looking = self.looking.lock().await;
-        let look = Look::at(self, None).await?;
+        let look = Look::at(self.desk(), None).await?;
         let mut summaries: Vec<_> = look.letters().map(|letter| letter.record.summary.clone()).collect();
         look.end().await;
         // Stable: inside a group, dead letters came in their order.
@@ -128,7 +158,7 @@ impl DeadLetterQueue for SqsQueue {
 
     async fn show(&self, id: &DeadLetterId) -> Result<DeadLetterRecord, QueueError> {
         let _looking = self.looking.lock().await;
-        let look = Look::at(self, Some(id)).await?;
+        let look = Look::at(self.desk(), Some(id)).await?;
         let record = look.letter(id).map(|letter| letter.record.clone());
         look.end().await;
         record.ok_or(QueueError::NotFound)
@@ -136,15 +166,15 @@ impl DeadLetterQueue for SqsQueue {
 
     async fn redrive(&self, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError> {
         let _looking = self.looking.lock().await;
-        let mut look = Look::at(self, Some(id)).await?;
-        let result = look.redrive(id, stale).await;
+        let mut look = Look::at(self.desk(), Some(id)).await?;
+        let result = look.redrive(self, id, stale).await;
         look.end().await;
         result
     }
 
     async fn skip(&self, id: &DeadLetterId) -> Result<(), QueueError> {
         let _looking = self.looking.lock().await;
-        let mut look = Look::at(self, Some(id)).await?;
+        let mut look = Look::at(self.desk(), Some(id)).await?;
         let result = match look.take(id) {
             Some(letter) => {
                 remove(&self.client, &self.dead_letter_url, letter.delivery.receipt.as_str()).await
@@ -173,7 +203,7 @@ impl DeadLetterQueue for SqsQueue {
             return Ok(());
         }
         let _looking = self.looking.lock().await;
-        let mut look = Look::at(self, None).await?;
+        let mut look = Look::at(self.desk(), None).await?;
         let result = look.remove_markers(group).await;
         look.end().await;
         if result? == 0 {
@@ -191,21 +221,25 @@ impl DeadLetterQueue for SqsQueue {
     }
 }
 
+/// What it takes to look at the dead letters.
+struct Desk {
+    client: Client,
+    url: String,
+    receive: ReceiveMessageFluentBuilder,
+}
+
 /// Dead letters on lease for as long as someone looks at them.
-struct Look<'a> {
-    queue: &'a SqsQueue,
+struct Look {
+    desk: Desk,
     seen: Vec<Found>,
 }
 
-impl<'a> Look<'a> {
+impl Look {
     /// Takes in everything there is, or until `id` was seen.
-    async fn at(queue: &'a SqsQueue, id: Option<&DeadLetterId>) -> Result<Self, QueueError> {
-        let mut look = Self { queue, seen: Vec::new() };
+    async fn at(desk: Desk, id: Option<&DeadLetterId>) -> Result<Self, QueueError> {
+        let mut look = Self { desk, seen: Vec::new() };
         while look.seen.len() < MAX_SEEN && id.is_none_or(|id| look.letter(id).is_none()) {
-            // A short wait asks every server of SQS, no wait only some.
-            let wait = Duration::from_secs(1);
-            let request = queue.receive_from(&queue.dead_letter_url, super::MAX_BATCH, wait, LOOK);
-            let messages = match fetch(request).await {
+            let messages = match fetch(look.desk.receive.clone()).await {
                 Ok(messages) => messages,
                 Err(error) => {
                     look.end().await;
@@ -252,8 +286,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    async fn redrive(&mut self, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError> {
-        let queue = self.queue;
+    async fn redrive(&mut self, queue: &SqsQueue, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError> {
         let group = self.letter(id).ok_or(QueueError::NotFound)?.record.summary.group.clone();
         let parked = queue.parking().is_parked(&group);
         if stale == Stale::Refuse {
@@ -282,6 +315,15 @@ impl<'a> Look<'a> {
         remove(&queue.client, &queue.dead_letter_url, receipt.as_str()).await
     }
 
+    /// The groups that markers name.
+    fn marked(&self) -> Vec<GroupId> {
+        let marked = self.seen.iter().filter_map(|found| match found {
+            Found::Marker { group, .. } => Some(group.clone()),
+            Found::Letter(_) => None,
+        });
+        marked.collect()
+    }
+
     /// How many markers of the group there were.
     async fn remove_markers(&mut self, group: &GroupId) -> Result<usize, QueueError> {
         let mut removed = 0;
@@ -289,7 +331,7 @@ impl<'a> Look<'a> {
             if let Found::Marker { group: marked, receipt } = found
                 && marked == group
             {
-                remove(&self.queue.client, &self.queue.dead_letter_url, receipt.as_str()).await?;
+                remove(&self.desk.client, &self.desk.url, receipt.as_str()).await?;
                 removed += 1;
             }
         }
@@ -301,6 +343,6 @@ impl<'a> Look<'a> {
     async fn end(self) {
         let receipts: Vec<_> = self.seen.iter().rev().map(|found| found.receipt().clone()).collect();
         // What cannot be given back comes back by itself.
-        drop(change(&self.queue.client, &self.queue.dead_letter_url, &receipts, Duration::ZERO).await);
+        drop(change(&self.desk.client, &self.desk.url, &receipts, Duration::ZERO).await);
     }
 }

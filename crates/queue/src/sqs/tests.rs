@@ -1,7 +1,5 @@
 //! What SQS answers when something is wrong, by a stub that speaks HTTP.
 
-use std::sync::Arc;
-
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -88,6 +88,21 @@ async fn parked_groups_stay_parked_for_the_next_process() {
 
 #[tokio::test]
 #[ignore = "needs SQS endpoint"]
+async fn a_first_receive_that_is_dropped_forgets_no_parked_group() {
+    let config = create().await;
+    let queue = SqsQueue::connect(&config).await.unwrap();
+    queue.dead_letters().unwrap().park(&envelope("a", "m1").group).await.unwrap();
+    queue.send(envelope("a", "m1")).await.unwrap();
+    let next = SqsQueue::connect(&config).await.unwrap();
+    for milliseconds in [5, 50, 500] {
+        let early = Duration::from_millis(milliseconds);
+        assert!(tokio::time::timeout(early, next.receive(TEN, Duration::from_secs(1))).await.is_err());
+    }
+    assert!(next.receive(TEN, Duration::from_secs(1)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs SQS endpoint"]
 async fn a_redriven_message_that_is_given_back_stays_a_dead_letter() {
     let queue = connect().await;
     queue.send(envelope("a", "m1")).await.unwrap();
