@@ -127,8 +127,21 @@ pub(crate) struct ConvertArgs {
     /// Names the request; equal names, times and input give equal messages
     #[arg(long, value_name = "NAME", default_value = "convert")]
     pub(crate) request_id: String,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Plain)]
+    pub(crate) format: Format,
     /// The input; - for standard input
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The result alone; what is to be known about it goes to standard error
+    Plain,
+    /// Each value of the message with the element and the rule it came from, and what is not carried
+    Explain,
+    /// The same as one JSON object
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -182,6 +195,7 @@ Exits 0 only when every step was confirmed. Uses a private folder and leaves not
 const CONVERT_HELP: &str = "\
 Examples:
   adt-bridge convert --to er7 examples/patient.json
+  adt-bridge convert --to er7 --format explain examples/patient.json
   adt-bridge convert --to er7 --event A31 examples/patient.json | adt-bridge convert --to fhir -";
 
 const SEND_HELP: &str = "\

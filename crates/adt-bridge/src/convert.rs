@@ -9,9 +9,10 @@ use std::{
 use fhir_adt::{Interaction, Mapper, MappingContext, Subject};
 
 use crate::{
-    cli::{Cli, ConvertArgs, Event, Target},
+    cli::{Cli, ConvertArgs, Event, Format, Target},
     config::Config,
     exit::{Code, Failure},
+    explain::{self, issues},
     output,
 };
 
@@ -22,7 +23,7 @@ pub(crate) fn run(cli: &Cli, arguments: &ConvertArgs) -> Result<ExitCode, Failur
     let input = input(&arguments.file)?;
     match arguments.to {
         Target::Er7 => to_er7(&mapper, &config.hook.destination, arguments, &input),
-        Target::Fhir => to_fhir(&mapper, &input),
+        Target::Fhir => to_fhir(&mapper, arguments.format, &input),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -60,18 +61,26 @@ fn to_er7(mapper: &Mapper, destination: &str, arguments: &ConvertArgs, input: &[
         Some(Event::A29) => mapper.delete_to_adt(id, &context),
     };
     let conversion = converted.map_err(|rejection| {
-        let issues = issues(&rejection.report);
-        Failure::new(Code::InputInvalid, format!("the Patient cannot be converted\n{}", issues.trim_end()))
+        let issues = issues(&rejection.report).join("\n");
+        Failure::new(Code::InputInvalid, format!("the Patient cannot be converted\n{issues}"))
     })?;
+    match arguments.format {
+        Format::Plain => {}
+        Format::Explain => return Ok(output::line(explain::text(&conversion)?)?),
+        Format::Json => return json(&explain::json(&conversion)?),
+    }
     for message in &conversion.messages {
         // Lines for people and pipes; on the wire a segment ends with CR.
         output::line(message.er7.trim_end_matches('\r').replace('\r', "\n"))?;
     }
-    note(&issues(&conversion.report))
+    note(&conversion.report)
 }
 
-fn to_fhir(mapper: &Mapper, input: &[u8]) -> Result<(), Failure> {
+fn to_fhir(mapper: &Mapper, format: Format, input: &[u8]) -> Result<(), Failure> {
     let invalid = |error: &dyn std::fmt::Display| Failure::new(Code::InputInvalid, error);
+    if format == Format::Explain {
+        return Err(Failure::new(Code::Usage, "--format explain is for --to er7"));
+    }
     let text = hl7v2::Text::from_bytes(input).map_err(|error| invalid(&error))?;
     let read = mapper.adt_to_patient(&text).map_err(|error| invalid(&error))?;
     let patient = match read.subject {
@@ -81,21 +90,22 @@ fn to_fhir(mapper: &Mapper, input: &[u8]) -> Result<(), Failure> {
             return Err(invalid(&"the message does not describe a patient"));
         }
     };
-    output::line(serde_json::to_string_pretty(&patient).map_err(Failure::internal)?)?;
-    note(&issues(&read.report))
+    if format == Format::Json {
+        return json(
+            &serde_json::json!({ "patient": patient, "report": read.report.to_operation_outcome() }),
+        );
+    }
+    json(&patient)?;
+    note(&read.report)
 }
 
-/// What the mapping has to say, one issue per line: places and reasons, no values.
-fn issues(report: &fhir_adt::Report) -> String {
-    let lines = report
-        .issues
-        .iter()
-        .map(|issue| format!("  {} {}: {}\n", issue.severity.as_str(), issue.expression, issue.diagnostics));
-    lines.collect()
+fn json(value: &serde_json::Value) -> Result<(), Failure> {
+    Ok(output::line(serde_json::to_string_pretty(value).map_err(Failure::internal)?)?)
 }
 
 /// Standard error, so that standard output holds the result alone.
-fn note(text: &str) -> Result<(), Failure> {
+fn note(report: &fhir_adt::Report) -> Result<(), Failure> {
+    let text: String = issues(report).into_iter().map(|line| line + "\n").collect();
     io::Write::write_all(&mut io::stderr().lock(), text.as_bytes())?;
     Ok(())
 }

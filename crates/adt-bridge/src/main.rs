@@ -12,6 +12,7 @@ mod dead_letters;
 mod demo;
 mod development_ca;
 mod exit;
+mod explain;
 mod output;
 mod role;
 mod send;

@@ -57,6 +57,31 @@ fn converts_there_and_back() {
 }
 
 #[test]
+fn explains_where_each_value_came_from_and_what_is_not_carried() {
+    let arguments = ["convert", "--to", "er7", "--id", "p1", "--format"];
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/patient.json");
+    let explained = run(&[&arguments[..], &["explain", file]].concat());
+    assert!(explained.status.success(), "{}", text(&explained.stderr));
+    let line = |place: &str| {
+        let lines = text(&explained.stdout).lines();
+        lines.filter(|line| line.starts_with(&format!("{place} "))).collect::<Vec<_>>().join("\n")
+    };
+    assert!(line("PID-5.1.1").contains("Chalmers") || line("PID-5.1").contains("Chalmers"), "{explained:?}");
+    assert!(text(&explained.stdout).contains("<- Patient.name[0].family  (4.3)"));
+    assert!(text(&explained.stdout).contains("warning Patient.telecom[1]: TEL-8"));
+
+    let json = run(&[&arguments[..], &["json", file]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["messages"][0]["event"], "A28");
+    let provenance = json["provenance"].as_array().unwrap();
+    let birth = provenance.iter().find(|row| row["expression"] == "Patient.birthDate").unwrap();
+    assert_eq!((&birth["location"], &birth["value"]), (&"PID-7".into(), &"19741225".into()));
+    let issues = json["report"]["issue"].as_array().unwrap();
+    assert!(issues.iter().any(|issue| issue["expression"][0] == "Patient.telecom[1]"));
+    assert_eq!(run(&["convert", "--to", "fhir", "--format", "explain", "-"]).status.code(), Some(2));
+}
+
+#[test]
 fn invalid_input_ends_with_4_and_says_where_without_the_value() {
     let patient = br#"{"resourceType":"Patient","birthDate":"28.02.1983"}"#;
     let output = pipe(&["convert", "--to", "er7", "-"], patient);
