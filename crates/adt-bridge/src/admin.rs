@@ -20,7 +20,7 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Path as Segment, Query, State},
     http::StatusCode,
     middleware,
@@ -29,7 +29,7 @@ use axum::{
 use queue::{DeadLetterId, DeadLetterQueue, GroupId, Queue, QueueError, Stale};
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::exit::{Code, Failure};
 
@@ -77,16 +77,19 @@ impl Admin {
     /// Serves until `stop`, then removes what [`bind`](Self::bind) wrote.
     pub(crate) async fn serve(self, queue: Arc<dyn Queue>, stop: CancellationToken) {
         let Self { listener, token, door, .. } = self;
-        let serving =
-            axum::serve(listener, router(queue, token)).with_graceful_shutdown(stop.cancelled_owned());
+        let changes = TaskTracker::new();
+        let serving = axum::serve(listener, router(queue, token, changes.clone()))
+            .with_graceful_shutdown(stop.cancelled_owned());
         if let Err(error) = serving.await {
             tracing::error!(%error, "the admin API ended");
         }
+        changes.close();
+        changes.wait().await;
         drop(door);
     }
 }
 
-fn router(queue: Arc<dyn Queue>, token: Token) -> Router {
+fn router(queue: Arc<dyn Queue>, token: Token, changes: TaskTracker) -> Router {
     Router::new()
         .route("/api/v1/queue", get(status))
         .route("/api/v1/dead-letters", get(list))
@@ -95,6 +98,7 @@ fn router(queue: Arc<dyn Queue>, token: Token) -> Router {
         .route("/api/v1/parked", get(parked))
         .route("/api/v1/parked/{group}", axum::routing::put(park).delete(unpark))
         .fallback(|| async { Problem::from(QueueError::NotFound) })
+        .layer(Extension(changes))
         .layer(middleware::from_fn_with_state(Arc::new(token), access::check))
         .with_state(queue)
 }
@@ -146,11 +150,13 @@ struct Redrive {
 
 async fn redrive(
     State(queue): Shared,
+    Extension(changes): Extension<TaskTracker>,
     Segment(id): Segment<String>,
     Query(how): Query<Redrive>,
 ) -> Answer<StatusCode> {
     let stale = if how.force_stale { Stale::Force } else { Stale::Refuse };
-    let result = operator(&*queue)?.redrive(&DeadLetterId::new(&*id), stale).await;
+    let letter = DeadLetterId::new(&*id);
+    let result = to_its_end(&changes, async move { operator(&*queue)?.redrive(&letter, stale).await }).await;
     tracing::info!(
         dead_letter.id = id,
         force_stale = how.force_stale,
@@ -161,8 +167,13 @@ async fn redrive(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn skip(State(queue): Shared, Segment(id): Segment<String>) -> Answer<StatusCode> {
-    let result = operator(&*queue)?.skip(&DeadLetterId::new(&*id)).await;
+async fn skip(
+    State(queue): Shared,
+    Extension(changes): Extension<TaskTracker>,
+    Segment(id): Segment<String>,
+) -> Answer<StatusCode> {
+    let letter = DeadLetterId::new(&*id);
+    let result = to_its_end(&changes, async move { operator(&*queue)?.skip(&letter).await }).await;
     let refused = result.as_ref().err().map(ToString::to_string);
     tracing::info!(dead_letter.id = id, refused, "an operator let a dead letter go");
     result?;
@@ -174,16 +185,35 @@ async fn parked(State(queue): Shared) -> Answer<Json<Parked>> {
     Ok(Json(Parked { groups: groups.iter().map(|group| group.as_str().to_owned()).collect() }))
 }
 
-async fn park(State(queue): Shared, Segment(group): Segment<String>) -> Answer<StatusCode> {
-    operator(&*queue)?.park(&GroupId::new(&*group)?).await?;
+async fn park(
+    State(queue): Shared,
+    Extension(changes): Extension<TaskTracker>,
+    Segment(group): Segment<String>,
+) -> Answer<StatusCode> {
+    let id = GroupId::new(&*group)?;
+    to_its_end(&changes, async move { operator(&*queue)?.park(&id).await }).await?;
     tracing::info!(queue.group = group, "an operator parked a group");
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn unpark(State(queue): Shared, Segment(group): Segment<String>) -> Answer<StatusCode> {
-    operator(&*queue)?.unpark(&GroupId::new(&*group)?).await?;
+async fn unpark(
+    State(queue): Shared,
+    Extension(changes): Extension<TaskTracker>,
+    Segment(group): Segment<String>,
+) -> Answer<StatusCode> {
+    let id = GroupId::new(&*group)?;
+    to_its_end(&changes, async move { operator(&*queue)?.unpark(&id).await }).await?;
     tracing::info!(queue.group = group, "an operator let a parked group flow");
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A change is not left half done when the one who asked goes away: then the handler ends, not this task.
+async fn to_its_end(
+    changes: &TaskTracker,
+    change: impl Future<Output = Result<(), QueueError>> + Send + 'static,
+) -> Result<(), QueueError> {
+    let ended = |_| QueueError::Unavailable { reason: "the change panicked".into() };
+    changes.spawn(change).await.map_err(ended)?
 }
 
 fn operator(queue: &dyn Queue) -> Result<&dyn DeadLetterQueue, QueueError> {

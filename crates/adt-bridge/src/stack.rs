@@ -1,12 +1,6 @@
 //! The three services in one process, as `up` and `demo` run them.
 
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
 
 use message_store::MessageStore;
 use queue::{Queue, QueueError};

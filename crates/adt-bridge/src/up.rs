@@ -1,12 +1,6 @@
 //! `adt-bridge up`: everything on this machine, until a signal.
 
-use std::{
-    fmt::Write as _,
-    net::SocketAddr,
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{fmt::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
 use serde_json::json;
 
