@@ -50,4 +50,10 @@ cargo test --workspace --all-features --locked --no-fail-fast -- --include-ignor
 step "Other people's software: python-hl7, hl7apy, FHIR Works on AWS"
 .venv/bin/python scripts/interop.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
 
+step "Every message of the corpus against the published HL7 structures"
+messages=${CARGO_TARGET_DIR:-target}/corpus-messages
+cargo run --quiet --locked -p fhir-adt --example corpus_messages -- crates/fhir-adt/tests/corpus/fhir-patients "$messages"
+.venv/bin/python interop/hl7apy/validate.py "$messages" --exceptions interop/hl7apy/exceptions.csv
+.venv/bin/python interop/hl7apy/validate.py crates/fhir-adt/tests/examples
+
 step "all tests passed"
