@@ -39,6 +39,9 @@ pub struct Settings {
 pub struct HookConfig {
     /// Address and port to listen on.
     pub listen: SocketAddr,
+    /// Whether `listen` may be an address that other machines reach. The hook does not ask who calls: something in
+    /// front of it has to, such as an API gateway with IAM.
+    pub allow_remote: bool,
     /// A path before every route, such as the stage `/prod` of an API gateway. Routes work with and without it.
     pub base_path: String,
     /// The most a request body may hold, in bytes. The router of FHIR Works on AWS lets 6 MB through.
@@ -84,6 +87,7 @@ impl Default for HookConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allow_remote: false,
             base_path: String::new(),
             max_body_bytes: 6 * 1024 * 1024,
             max_buffered_bytes: 64 * 1024 * 1024,
@@ -105,6 +109,11 @@ impl HookConfig {
     /// # Errors
     /// [`Error::Config`], naming the setting.
     pub fn check(&self) -> Result<(), Error> {
+        if !self.listen.ip().is_loopback() && !self.allow_remote {
+            let reason = "can be reached from other machines and the hook does not ask who calls; \
+                          hook.allow_remote = true where something in front of it asks";
+            return Err(Error::Config { setting: "hook.listen", reason });
+        }
         let plain = |segment: &str| {
             let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
             !segment.is_empty() && segment != "persistence" && segment.bytes().all(known)
@@ -159,6 +168,14 @@ mod tests {
             let config = HookConfig { base_path: base.to_owned(), ..HookConfig::default() };
             assert_eq!(config.check().is_ok(), valid, "{base}");
         }
+    }
+
+    #[test]
+    fn other_machines_reach_it_only_by_decision() {
+        let listen = SocketAddr::from(([0, 0, 0, 0], 8080));
+        let open = HookConfig { listen, ..HookConfig::default() };
+        assert!(open.check().unwrap_err().to_string().contains("hook.listen"));
+        assert!(HookConfig { allow_remote: true, ..open }.check().is_ok());
     }
 
     #[test]

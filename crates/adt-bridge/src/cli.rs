@@ -54,8 +54,8 @@ pub(crate) enum Command {
     #[command(after_help = ROLE_HELP)]
     Sender(SenderArgs),
     /// Run only the test HL7 server
-    #[command(after_help = ROLE_HELP)]
-    Receiver,
+    #[command(after_help = RECEIVER_HELP)]
+    Receiver(ReceiverArgs),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -102,6 +102,16 @@ pub(crate) struct SenderArgs {
     /// Folder that lets `queue` and `dlq` find this process; without it there is no operator's API
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct ReceiverArgs {
+    /// Misbehave as this file says, to test a sender (docs/test-server.md)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Address of the fault control, on this machine only: what was received, which faults were injected
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) fault_admin: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -222,6 +232,13 @@ Examples:
 
 `ls` prints no patient data; `show` and `export` do. Redrive goes in the order of each patient and refuses what
 would put an older state over a newer one, unless --force-stale. It exits 6 when something was refused.";
+
+const RECEIVER_HELP: &str = "\
+Examples:
+  adt-bridge receiver
+  adt-bridge receiver --scenario examples/scenarios/lost-acknowledgments.toml --fault-admin 127.0.0.1:2580
+
+An `exit` in a scenario ends this process with the code it names.";
 
 const ROLE_HELP: &str = "\
 Examples:

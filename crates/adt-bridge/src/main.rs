@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
         Command::Dlq(arguments) => dead_letters::dead_letters(&arguments).await,
         Command::Hook => role::hook(&cli).await,
         Command::Sender(arguments) => role::sender(&cli, &arguments).await,
-        Command::Receiver => role::receiver(&cli).await,
+        Command::Receiver(arguments) => role::receiver(&cli, &arguments).await,
     };
     result.unwrap_or_else(|failure| failure.report())
 }

@@ -1,14 +1,19 @@
 //! `adt-bridge hook | sender | receiver`: one service in this process, configured from the common file.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
 
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::{ADMIN_GRACE, Admin, FREE_ON_LOOPBACK},
-    cli::{Cli, SenderArgs},
+    cli::{Cli, ReceiverArgs, SenderArgs},
     config::{BUNDLED, Config},
+    development_ca::DevelopmentCa,
     exit::{Code, Failure},
     stack::chain,
 };
@@ -67,20 +72,31 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
     Ok(service::drain(work, shutdown.clone(), GRACE).await)
 }
 
-pub(crate) async fn receiver(cli: &Cli) -> Result<ExitCode, Failure> {
-    let config = load(cli)?;
+pub(crate) async fn receiver(cli: &Cli, arguments: &ReceiverArgs) -> Result<ExitCode, Failure> {
+    let mut config = load(cli)?;
+    let faults = &mut config.receiver.faults;
+    faults.scenario = arguments.scenario.clone().or(faults.scenario.take());
+    faults.admin = arguments.fault_admin.or(faults.admin);
+    faults.enable |= arguments.fault_admin.is_some();
+    let ca = DevelopmentCa::in_folder(&Path::new(DATA).join("tls"));
+    if config.receiver.tls.as_ref().is_some_and(|tls| tls.cert_file == ca.cert_file) {
+        ca.ensure(SystemTime::now()).map_err(|error| Failure::internal(chain("tls", &error)))?;
+    }
     config.receiver.validate()?;
     let shutdown = service::shutdown_on_signal()?;
     let dependencies = test_hl7_server::Dependencies { store: store(&config).await? };
     let listeners = test_hl7_server::Listeners::bind(&config.receiver)
         .await
         .map_err(|error| Failure::new(Code::CannotConnect, error))?;
-    let work = test_hl7_server::run(config.receiver, dependencies, listeners, shutdown.clone());
+    #[expect(clippy::disallowed_methods, reason = "a scenario may ask for a crash")]
+    let control =
+        test_hl7_server::FaultControl { exit: Some(|code| std::process::exit(code)), ..Default::default() };
+    let work = test_hl7_server::run_with(config.receiver, dependencies, listeners, control, shutdown.clone());
     Ok(service::drain(work, shutdown, GRACE).await)
 }
 
 fn load(cli: &Cli) -> Result<Config, Failure> {
-    let config = Config::load(cli, Path::new(".adt-bridge"))?;
+    let config = Config::load(cli, Path::new(DATA))?;
     service::telemetry::init(&config.log);
     Ok(config)
 }
@@ -103,3 +119,5 @@ async fn close(queue: std::sync::Arc<dyn queue::Queue>) {
 
 /// Shorter than the 30 s that schedulers wait before they kill.
 const GRACE: Duration = Duration::from_secs(25);
+/// The folder that the defaults point into.
+const DATA: &str = ".adt-bridge";

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failure> {
-    let config = Config::load(cli, &arguments.data_dir)?;
+    let mut config = Config::load(cli, &arguments.data_dir)?;
     service::telemetry::init(&config.log);
     let listen = Listen {
         hook: arguments.hook_listen.unwrap_or(config.hook.listen),
@@ -29,7 +29,9 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
             (address, _) => address,
         },
     };
-    if !arguments.allow_remote {
+    config.hook.listen = listen.hook;
+    config.hook.allow_remote |= arguments.allow_remote;
+    if !config.hook.allow_remote {
         stays_on_this_machine(listen)?;
     }
     // Before anything is opened, so that a signal during the start is not lost.

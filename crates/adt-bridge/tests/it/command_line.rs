@@ -4,7 +4,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use fault_harness::process::Process;
+use fault_harness::process::{Process, Signal};
 
 use crate::bridge::{Bridge, DEADLINE, command};
 
@@ -143,4 +143,28 @@ async fn a_port_in_use_is_named() {
         command().args(["up", "--hook-listen", &address, "--data-dir"]).arg(data.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(5));
     assert!(text(&output.stderr).contains(&address), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_receiver_alone_makes_its_certificates_and_follows_a_scenario() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/scenarios/hospital-down.toml");
+    let mut start = command();
+    start.current_dir(&folder).env("ADT_BRIDGE__RECEIVER__LISTEN", "127.0.0.1:0");
+    start.args(["receiver", "--scenario", scenario, "--fault-admin", "127.0.0.1:0"]);
+    let mut receiver = Process::spawn(start).unwrap();
+    let listening = async {
+        while !receiver.output().contains("listening for MLLP over TLS") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, listening).await.unwrap();
+    receiver.signal(Signal::TERM).unwrap();
+    assert_eq!(receiver.wait(DEADLINE).await.unwrap().code(), Some(0));
+    assert!(folder.path().join(".adt-bridge/tls/server.pem").exists());
+
+    let missing =
+        command().current_dir(&folder).args(["receiver", "--scenario", "no-such.toml"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(78), "{}", text(&missing.stderr));
+    assert!(text(&missing.stderr).contains("receiver.faults.scenario"));
 }
