@@ -15,7 +15,6 @@
     clippy::expect_used,
     reason = "a test may stop where it stands; clippy allows it in #[test] functions only"
 )]
-#![expect(clippy::print_stdout, reason = "the corpus shows its figures")]
 
 mod addresses;
 mod coded_values;
