@@ -39,13 +39,16 @@ pub(crate) fn input(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn to_er7(mapper: &Mapper, destination: &str, arguments: &ConvertArgs, input: &[u8]) -> Result<(), Failure> {
-    let patient: serde_json::Value = serde_json::from_slice(input).map_err(|error| {
+    let mut patient: serde_json::Value = serde_json::from_slice(input).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Failure::new(
             Code::InputInvalid,
             format!("the input is not valid JSON at line {line} column {column}"),
         )
     })?;
+    if let Some(resource) = patient.as_object_mut() {
+        resource.entry("id").or_insert_with(|| arguments.id.clone().into());
+    }
     let id = patient["id"].as_str().unwrap_or(&arguments.id);
     let context = MappingContext {
         receipt_time: arguments.time.unwrap_or_else(jiff::Timestamp::now),

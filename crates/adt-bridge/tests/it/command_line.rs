@@ -48,6 +48,9 @@ fn converts_there_and_back() {
     assert_eq!(er7.stdout, pipe(&to_er7, patient).stdout, "equal input and flags give equal bytes");
     assert!(text(&er7.stdout).starts_with("MSH|^~\\&|") && text(&er7.stdout).contains("\nPID|"));
 
+    let update = pipe(&["convert", "--to", "er7", "--event", "A31", "-"], patient);
+    assert!(text(&update.stdout).contains("|ADT^A31^ADT_A05|"), "an id is given: {}", text(&update.stderr));
+
     let back = pipe(&["convert", "--to", "fhir", "-"], &er7.stdout);
     assert!(back.status.success(), "{}", text(&back.stderr));
     let back: serde_json::Value = serde_json::from_slice(&back.stdout).unwrap();
