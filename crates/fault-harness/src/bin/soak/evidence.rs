@@ -36,6 +36,7 @@ pub(crate) async fn settled(patience: Duration, evidence: impl Fn() -> Evidence)
         let verdict = evidence().judge();
         if verdict.lost.len() < missing {
             (progress, missing) = (Instant::now(), verdict.lost.len());
+            eprintln!("settling: {missing} of {} have not arrived yet", verdict.messages);
         }
         if missing == 0 || progress.elapsed() > patience {
             return verdict;

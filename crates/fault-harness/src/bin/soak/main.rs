@@ -1,6 +1,6 @@
 //! The long forms of the fault matrix: hundreds of kills, and mixed faults for half an hour.
 //!
-//! `soak BINARY [--rounds N] [--minutes M] [--rate MESSAGES_PER_SECOND] [--groups N] [--seed N]`
+//! `soak BINARY [--rounds N] [--minutes M] [--rate MESSAGES_PER_SECOND] [--groups N] [--seed N] [--layout both|single|apart]`
 //!
 //! Every run ends in one line of the table. The exit code is 1 when a message was lost or came out of order.
 #![expect(
@@ -31,6 +31,18 @@ struct Options {
     /// Patients.
     groups: u64,
     seed: u64,
+    layout: Layout,
+}
+
+/// Which processes are killed.
+#[derive(Debug, Clone, Copy)]
+enum Layout {
+    /// Half of the rounds each.
+    Both,
+    /// Everything in one process.
+    Single,
+    /// Hook, sender and receiver as processes of their own.
+    Apart,
 }
 
 #[tokio::main]
@@ -57,8 +69,17 @@ async fn main() -> ExitCode {
 async fn run(options: &Options) -> io::Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     if options.rounds > 0 {
-        outcomes.push(kills::single(options, options.rounds.div_ceil(2)).await?);
-        outcomes.push(kills::apart(options, options.rounds / 2).await?);
+        let (single, apart) = match options.layout {
+            Layout::Both => (options.rounds.div_ceil(2), options.rounds / 2),
+            Layout::Single => (options.rounds, 0),
+            Layout::Apart => (0, options.rounds),
+        };
+        if single > 0 {
+            outcomes.push(kills::single(options, single).await?);
+        }
+        if apart > 0 {
+            outcomes.push(kills::apart(options, apart).await?);
+        }
     }
     if options.minutes > 0.0 {
         outcomes.push(mixed::run(options, Duration::from_secs_f64(options.minutes * 60.0)).await?);
@@ -69,7 +90,8 @@ async fn run(options: &Options) -> io::Result<Vec<Outcome>> {
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let binary = arguments.next().filter(|first| !first.starts_with("--")).ok_or("the binary is missing")?;
     let binary = PathBuf::from(binary).canonicalize().map_err(|error| format!("the binary: {error}"))?;
-    let mut options = Options { binary, rounds: 500, minutes: 30.0, rate: 50.0, groups: 40, seed: 1 };
+    let mut options =
+        Options { binary, rounds: 500, minutes: 30.0, rate: 50.0, groups: 40, seed: 1, layout: Layout::Both };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
         let wrong = |error: &dyn std::fmt::Display| format!("{name} {value}: {error}");
@@ -79,6 +101,14 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--rate" => options.rate = value.parse().map_err(|error| wrong(&error))?,
             "--groups" => options.groups = value.parse().map_err(|error| wrong(&error))?,
             "--seed" => options.seed = value.parse().map_err(|error| wrong(&error))?,
+            "--layout" => {
+                options.layout = match value.as_str() {
+                    "both" => Layout::Both,
+                    "single" => Layout::Single,
+                    "apart" => Layout::Apart,
+                    _ => return Err(format!("--layout is both, single or apart, not {value}")),
+                }
+            }
             _ => return Err(format!("unknown option {name}")),
         }
     }
@@ -88,4 +118,5 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
     Ok(options)
 }
 
-const USAGE: &str = "usage: soak BINARY [--rounds 500] [--minutes 30] [--rate 50] [--groups 40] [--seed 1]";
+const USAGE: &str =
+    "usage: soak BINARY [--rounds 500] [--minutes 30] [--rate 50] [--groups 40] [--seed 1] [--layout both]";
