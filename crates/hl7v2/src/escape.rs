@@ -51,52 +51,24 @@ fn push_hex(control: char, out: &mut String) {
 #[must_use]
 pub fn unescape<'a>(raw: &'a str, separators: &Separators, charset: Charset) -> Cow<'a, str> {
     let e = separators.escape;
-    let Some((head, mut rest)) = raw.split_once(e) else { return Cow::Borrowed(raw) };
-    let mut out = String::with_capacity(raw.len());
-    out.push_str(head);
-    loop {
-        let Some((sequence, tail)) = rest.split_once(e) else {
-            // No partner: the escape character stands for itself.
-            out.push(e);
-            out.push_str(rest);
-            return Cow::Owned(out);
-        };
-        if push_sequence(sequence, separators, charset, &mut out) {
-            match tail.split_once(e) {
-                Some((plain, next)) => {
-                    out.push_str(plain);
-                    rest = next;
-                }
-                None => {
-                    out.push_str(tail);
-                    return Cow::Owned(out);
-                }
-            }
-        } else {
-            // Unknown: keep it, and let its closing character open the next sequence if it can.
-            out.push(e);
-            out.push_str(sequence);
-            rest = tail;
-            if !opens_known_sequence(tail, separators, charset) {
-                out.push(e);
-                match tail.split_once(e) {
-                    Some((plain, next)) => {
-                        out.push_str(plain);
-                        rest = next;
-                    }
-                    None => {
-                        out.push_str(tail);
-                        return Cow::Owned(out);
-                    }
-                }
-            }
-        }
+    if !raw.contains(e) {
+        return Cow::Borrowed(raw);
     }
-}
-
-fn opens_known_sequence(tail: &str, separators: &Separators, charset: Charset) -> bool {
-    tail.split_once(separators.escape)
-        .is_some_and(|(sequence, _)| push_sequence(sequence, separators, charset, &mut String::new()))
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((plain, after)) = rest.split_once(e) {
+        out.push_str(plain);
+        rest = match after.split_once(e) {
+            Some((sequence, tail)) if push_sequence(sequence, separators, charset, &mut out) => tail,
+            // Unknown, or without a partner: it stands for itself, and its partner may open the next sequence.
+            _ => {
+                out.push(e);
+                after
+            }
+        };
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 /// Appends what `sequence` (without its escape characters) stands for; false when it stands for nothing known.
