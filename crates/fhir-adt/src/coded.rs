@@ -96,7 +96,15 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
         class @ (Class::OfTable | Class::Unmapped) => {
             let rule = if class == Class::OfTable { "CD-2" } else { "CD-4" };
             let made = made_by_map(code, &coded, table, &class, site);
-            let mut others = others.filter(|(index, _)| made.is_none_or(|(made, _)| made != *index));
+            // The same code again would read as one (CD-11).
+            let is_again = |other: &Coding| {
+                class == Class::OfTable
+                    && other.code == coding.code
+                    && self::class(other, table, site) == Class::OfTable
+            };
+            let mut others = others
+                .filter(|(index, _)| made.is_none_or(|(made, _)| made != *index))
+                .filter(|(_, other)| !is_again(other));
             let other = others.next();
             out.set(1, code, from("code"), rule);
             let name = match class {

@@ -252,6 +252,15 @@ fn a_v2_code_and_its_own_map_are_one() {
 }
 
 #[test]
+fn cd_2_a_code_of_the_table_that_stands_twice_is_sent_once() {
+    // A contact's role has no other system that it could be mapped to. Found by fuzzing: both were sent, and the
+    // message changed when what was read of it was sent again.
+    let role = json!([{"code": "S"}, {"code": "S", "display": "State"}]);
+    let contact = json!({"contact": [{"name": {"family": "A"}, "relationship": [{"coding": role}]}]});
+    assert_eq!(sent(contact).field("NK1", 7), "S^^HL70131");
+}
+
+#[test]
 fn a_race_without_system_is_written_the_same_when_it_comes_back() {
     for (name, code, field, written) in [
         ("us-core-race", "2028-9", 10, "2028-9^^CDCREC"),
