@@ -113,3 +113,60 @@ fn gap_13_memory_grows_a_few_hundred_times_with_hostile_delimiters() {
     let hostile = format!("{HEADER}\rOBX{}\r", "|".repeat(Text::MAX_SEPARATORS + 1));
     assert_eq!(ours(&hostile), Err(ParseError::TooManyFields));
 }
+
+#[test]
+fn gap_5_a_repetition_is_shown_with_its_components_as_repetitions() {
+    let message = format!("{HEADER}\rPID|1||A^B\r");
+    let parsed = hl7_parser::Message::parse(&message).unwrap();
+    let field = parsed.segment("PID").unwrap().field(3).unwrap();
+    assert_eq!(field.repeat(1).unwrap().display(&parsed.separators).to_string(), "A~B");
+    let text = Text::from_text(&message).unwrap();
+    let message = text.parse().unwrap();
+    assert_eq!(message.segment("PID").unwrap().field(3).repetition(1).raw(), "A^B");
+}
+
+#[test]
+fn gap_6_a_message_that_is_rebuilt_is_escaped_twice() {
+    let message = format!("{HEADER}\rPID|1||A\\T\\B\r");
+    let parsed = hl7_parser::Message::parse(&message).unwrap();
+    let rebuilt = hl7_parser::builder::MessageBuilder::from(&parsed).to_string();
+    assert!(rebuilt.contains("A\\E\\T\\E\\B"), "{rebuilt}");
+    // We never rebuild: what was read is kept as text, and what is written comes from plain values.
+    let text = Text::from_text(&message).unwrap();
+    let message = text.parse().unwrap();
+    let value = message.segment("PID").unwrap().field(3).text().unwrap().into_owned();
+    let mut pid = hl7v2::build::SegmentBuilder::new("PID");
+    pid.set(3, value);
+    assert_eq!(hl7v2::build::encode([&pid], &hl7v2::Separators::default()), "PID|||A\\T\\B\r");
+}
+
+#[test]
+fn gap_7_and_8_a_segment_without_fields_and_the_last_carriage_return() {
+    let mut builder = hl7_parser::builder::MessageBuilder::new(hl7_parser::message::Separators::default());
+    builder.push_segment(hl7_parser::builder::SegmentBuilder::new("PD1"));
+    assert_eq!(builder.to_string(), "PD1", "neither a field separator nor a carriage return");
+    let pv1 = hl7v2::build::SegmentBuilder::new("PV1");
+    assert!(hl7v2::build::encode([&pv1], &hl7v2::Separators::default()).ends_with('\r'));
+    assert_eq!(ours(&format!("{HEADER}\rPD1\rPV1|1")), Ok(3), "and it is read");
+}
+
+#[test]
+fn gap_10_a_cursor_is_counted_in_bytes() {
+    let message = format!("{HEADER}\rPID|1||éé|Z\r");
+    let characters = message.chars().position(|c| c == 'Z').unwrap();
+    let parsed = hl7_parser::Message::parse(&message).unwrap();
+    let located = parsed.locate_cursor(characters).unwrap();
+    assert_ne!(located.field.map(|(number, _)| number), Some(4), "a character offset drifts");
+    // Places are named, not counted: a location is segment, field, repetition, component.
+    let text = Text::from_text(&message).unwrap();
+    let message = text.parse().unwrap();
+    assert_eq!(message.segment("PID").unwrap().field(4).text().as_deref(), Some("Z"));
+}
+
+#[test]
+fn gap_12_line_breaks_are_hexadecimal_and_a_break_sequence_is_read_as_a_line_feed() {
+    let separators = hl7_parser::message::Separators::default();
+    assert_eq!(separators.encode("a\nb").to_string(), "a\\X0A\\b");
+    assert_eq!(decoded_by_parser("a\\.br\\b").ok().as_deref(), Some("a\rb"), "a carriage return");
+    assert_eq!(decoded_by_us("a\\.br\\b"), "a\nb");
+}
