@@ -134,24 +134,6 @@ impl<'m> Field<'m> {
     pub fn text(&self) -> Option<Cow<'m, str>> {
         self.repetition(1).text()
     }
-
-    /// True where nothing is written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.raw().is_empty()
-    }
-
-    /// True where the field is the explicit null `""` (HL7 v2.5.1 §2.5.3: delete).
-    #[must_use]
-    pub fn is_null(&self) -> bool {
-        self.raw() == NULL
-    }
-
-    /// The field as it stands in the message.
-    #[must_use]
-    pub fn raw(&self) -> &'m str {
-        self.inner.map_or("", |inner| inner.raw_value())
-    }
 }
 
 /// One repetition of a field.
@@ -179,24 +161,6 @@ impl<'m> Repetition<'m> {
     #[must_use]
     pub fn text(&self) -> Option<Cow<'m, str>> {
         self.component(1).text()
-    }
-
-    /// True where nothing is written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.raw().is_empty()
-    }
-
-    /// True where the repetition is the explicit null `""`.
-    #[must_use]
-    pub fn is_null(&self) -> bool {
-        self.raw() == NULL
-    }
-
-    /// The repetition as it stands in the message.
-    #[must_use]
-    pub fn raw(&self) -> &'m str {
-        self.inner.map_or("", |inner| inner.raw_value())
     }
 }
 
@@ -226,24 +190,6 @@ impl<'m> Component<'m> {
     pub fn text(&self) -> Option<Cow<'m, str>> {
         self.subcomponent(1).text()
     }
-
-    /// True where nothing is written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.raw().is_empty()
-    }
-
-    /// True where the component is the explicit null `""`.
-    #[must_use]
-    pub fn is_null(&self) -> bool {
-        self.raw() == NULL
-    }
-
-    /// The component as it stands in the message.
-    #[must_use]
-    pub fn raw(&self) -> &'m str {
-        self.inner.map_or("", |inner| inner.raw_value())
-    }
 }
 
 /// One subcomponent, the leaf of the ladder.
@@ -269,6 +215,33 @@ impl<'m> Subcomponent<'m> {
         self.raw
     }
 }
+
+/// What every view that may stand for nothing can say of itself.
+macro_rules! written_or_not {
+    ($($view:ident),+) => {$(
+        impl<'m> $view<'m> {
+            /// True where nothing is written.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.raw().is_empty()
+            }
+
+            /// True where this is the explicit null `""` (HL7 v2.5.1 §2.5.3: delete).
+            #[must_use]
+            pub fn is_null(&self) -> bool {
+                self.raw() == NULL
+            }
+
+            /// The text as it stands in the message, escape sequences unread.
+            #[must_use]
+            pub fn raw(&self) -> &'m str {
+                self.inner.map_or("", |inner| inner.raw_value())
+            }
+        }
+    )+};
+}
+
+written_or_not!(Field, Repetition, Component);
 
 macro_rules! debug_without_values {
     ($($view:ident),+) => {$(
