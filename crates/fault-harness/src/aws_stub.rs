@@ -18,7 +18,7 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::port::Port;
+use crate::{port::Port, watched::Watched};
 
 mod fault;
 mod http;
@@ -69,9 +69,7 @@ struct State {
 #[derive(Debug)]
 struct Shared {
     address: SocketAddr,
-    state: Mutex<State>,
-    /// Rises with every change, for long polls and waiting tests.
-    version: watch::Sender<u64>,
+    state: Watched<State>,
     down: watch::Sender<bool>,
 }
 
@@ -83,12 +81,7 @@ impl AwsStub {
     pub async fn start() -> io::Result<Self> {
         let port = Port::claim()?;
         let address = port.address();
-        let shared = Arc::new(Shared {
-            address,
-            state: Mutex::default(),
-            version: watch::Sender::default(),
-            down: watch::Sender::default(),
-        });
+        let shared = Arc::new(Shared { address, state: Watched::default(), down: watch::Sender::default() });
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         let listener = port.listen()?;
         tracker.spawn(accept(port, listener, Arc::clone(&shared), stop.clone(), tracker.clone()));
@@ -102,43 +95,43 @@ impl AwsStub {
 
     /// Makes an empty FIFO queue and gives its URL.
     pub fn create_queue(&self, name: &str) -> String {
-        self.shared.change(|state| state.sqs.create(name));
+        self.shared.state.change(|state| state.sqs.create(name));
         format!("{}/000000000000/{name}", self.url())
     }
 
     /// The bodies waiting in a queue, those in flight included, in order.
     pub fn bodies(&self, queue: &str) -> Vec<String> {
-        self.shared.state().sqs.bodies(queue)
+        self.shared.state.lock().sqs.bodies(queue)
     }
 
     /// Makes all leases of a queue end now, as if their visibility time had passed.
     pub fn lapse(&self, queue: &str) {
-        self.shared.change(|state| state.sqs.lapse(queue));
+        self.shared.state.change(|state| state.sqs.lapse(queue));
     }
 
     /// Keys of the objects in a bucket, sorted.
     pub fn objects(&self, bucket: &str) -> Vec<String> {
-        self.shared.state().s3.keys(bucket)
+        self.shared.state.lock().s3.keys(bucket)
     }
 
     /// The bodies of all writes below a prefix that were taken, in order.
     pub fn writes(&self, bucket: &str, prefix: &str) -> Vec<Vec<u8>> {
-        self.shared.state().s3.writes(bucket, prefix)
+        self.shared.state.lock().s3.writes(bucket, prefix)
     }
 
     /// How many writes below a prefix were taken.
     pub fn write_count(&self, bucket: &str, prefix: &str) -> u64 {
-        self.shared.state().s3.write_count(bucket, prefix)
+        self.shared.state.lock().s3.write_count(bucket, prefix)
     }
 
     /// Adds a fault; the first that fits a call is used.
     pub fn fail(&self, fault: Fault) {
-        self.shared.change(|state| state.faults.push(fault));
+        self.shared.state.change(|state| state.faults.push(fault));
     }
 
     /// Removes all faults; hanging calls stay unanswered.
     pub fn heal(&self) {
-        self.shared.change(|state| state.faults.clear());
+        self.shared.state.change(|state| state.faults.clear());
     }
 
     /// Resets all connections and refuses new ones.
@@ -153,26 +146,17 @@ impl AwsStub {
 
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.state().calls.clone()
+        self.shared.state.lock().calls.clone()
     }
 
     /// How many calls of an operation arrived.
     pub fn count(&self, operation: &str) -> usize {
-        self.shared.state().calls.iter().filter(|call| call.operation == operation).count()
+        self.shared.state.lock().calls.iter().filter(|call| call.operation == operation).count()
     }
 
     /// Waits until `condition` holds for the stub; false when the deadline passed before.
     pub async fn wait_until(&self, deadline: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {
-        let mut version = self.shared.version.subscribe();
-        let met = async {
-            loop {
-                version.borrow_and_update();
-                if condition(self) || version.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(deadline, met).await.is_ok()
+        self.shared.state.wait_until(deadline, || condition(self)).await
     }
 }
 
@@ -183,16 +167,6 @@ impl Drop for AwsStub {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.state());
-        self.version.send_modify(|version| *version += 1);
-        result
-    }
-
     /// Does a call, or the fault meant for it. `None`: the connection is to be reset.
     async fn call(&self, request: &Request) -> Option<Response> {
         let operation = if request.header("x-amz-target").is_some() {
@@ -200,7 +174,7 @@ impl Shared {
         } else {
             s3::operation(request)
         };
-        let (index, fault) = self.change(|state| {
+        let (index, fault) = self.state.change(|state| {
             state.calls.push(Call { operation: operation.clone(), at: Instant::now(), status: None });
             (state.calls.len() - 1, state.take_fault(&operation))
         });
@@ -216,14 +190,14 @@ impl Shared {
         let response = match before {
             Some(response) => response,
             None if request.header("x-amz-target").is_some() => self.sqs(&operation, request).await,
-            None => self.change(|state| state.s3.call(&operation, request)),
+            None => self.state.change(|state| state.s3.call(&operation, request)),
         };
         match after {
             Some(FaultKind::ResetAfter) => return None,
             Some(FaultKind::Slow(time)) => tokio::time::sleep(time).await,
             _ => {}
         }
-        self.change(|state| {
+        self.state.change(|state| {
             if let Some(call) = state.calls.get_mut(index) {
                 call.status = Some(response.status);
             }
@@ -236,17 +210,17 @@ impl Shared {
         let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let wait = body["WaitTimeSeconds"].as_u64().filter(|_| operation == "ReceiveMessage").unwrap_or(0);
         let deadline = Instant::now() + Duration::from_secs(wait);
-        let mut version = self.version.subscribe();
+        let mut version = self.state.subscribe();
         loop {
             version.borrow_and_update();
             let (response, empty) = {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 state.sqs.call(operation, &body, self.address)
             };
             if !empty || Instant::now() >= deadline {
                 // A receive is a change too, but must not wake the other long polls for ever.
                 if !empty {
-                    self.version.send_modify(|version| *version += 1);
+                    self.state.touch();
                 }
                 return response;
             }

@@ -19,7 +19,7 @@ use std::{
     collections::HashMap,
     fmt, io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -27,7 +27,7 @@ use rustls::ServerConfig;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::port::Port;
+use crate::{port::Port, watched::Watched};
 
 mod connection;
 mod script;
@@ -125,9 +125,7 @@ struct State {
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
-    /// Rises with every change of the state.
-    version: watch::Sender<u64>,
+    state: Watched<State>,
     /// Rises when held frames may go on.
     released: watch::Sender<u64>,
     outage: watch::Sender<Outage>,
@@ -158,8 +156,7 @@ impl Endpoint {
         let port = Port::claim()?;
         let address = port.address();
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { script, security, ..State::default() }),
-            version: watch::Sender::default(),
+            state: Watched::new(State { script, security, ..State::default() }),
             released: watch::Sender::default(),
             outage: watch::Sender::default(),
         });
@@ -177,12 +174,12 @@ impl Endpoint {
 
     /// Replaces the script; frames in work keep their steps.
     pub fn script(&self, script: Script) {
-        self.shared.change(|state| state.script = script);
+        self.shared.state.change(|state| state.script = script);
     }
 
     /// Replaces the security of new connections.
     pub fn security(&self, security: Security) {
-        self.shared.change(|state| state.security = security);
+        self.shared.state.change(|state| state.security = security);
     }
 
     /// Lets all frames at [`Step::Hold`] go on.
@@ -205,14 +202,15 @@ impl Endpoint {
 
     /// Every whole frame read so far.
     pub fn received(&self) -> Vec<Received> {
-        self.shared.state().received.clone()
+        self.shared.state.lock().received.clone()
     }
 
     /// The stored messages in the order they were stored, repeats included.
     pub fn stored(&self) -> Vec<Received> {
         let mut stored: Vec<Received> = self
             .shared
-            .state()
+            .state
+            .lock()
             .received
             .iter()
             .filter(|received| received.stored.is_some())
@@ -224,26 +222,17 @@ impl Endpoint {
 
     /// How many messages were stored, repeats included.
     pub fn stored_count(&self) -> u64 {
-        self.shared.state().stored
+        self.shared.state.lock().stored
     }
 
     /// Every connection so far.
     pub fn connections(&self) -> Vec<ConnectionRecord> {
-        self.shared.state().connections.clone()
+        self.shared.state.lock().connections.clone()
     }
 
     /// Waits until `condition` holds for the endpoint; false when the deadline passed before.
     pub async fn wait_until(&self, deadline: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {
-        let mut version = self.shared.version.subscribe();
-        let met = async {
-            loop {
-                version.borrow_and_update();
-                if condition(self) || version.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(deadline, met).await.is_ok()
+        self.shared.state.wait_until(deadline, || condition(self)).await
     }
 }
 
@@ -254,16 +243,6 @@ impl Drop for Endpoint {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.state());
-        self.version.send_modify(|version| *version += 1);
-        result
-    }
-
     fn crash(&self, time: Duration) {
         self.outage.send_modify(|outage| {
             outage.crashes += 1;

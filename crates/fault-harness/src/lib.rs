@@ -23,3 +23,5 @@ pub mod oracle;
 pub mod port;
 pub mod process;
 pub mod proxy;
+
+mod watched;

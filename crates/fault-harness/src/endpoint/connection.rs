@@ -14,7 +14,7 @@ use crate::proxy::Close;
 
 /// Serves a connection until it ends, the endpoint crashes, or the test is over.
 pub(super) async fn run(stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken, crashes: u64) {
-    let (number, arrival, security) = shared.change(|state| {
+    let (number, arrival, security) = shared.state.change(|state| {
         let number = state.connections.len() as u64 + 1;
         state.connections.push(ConnectionRecord {
             number,
@@ -53,7 +53,7 @@ pub(super) async fn run(stream: TcpStream, shared: Arc<Shared>, stop: Cancellati
     if interrupted {
         connection.stream.reset();
     }
-    shared.change(|state| {
+    shared.state.change(|state| {
         if let Some(record) = record(state, number) {
             record.ended = true;
         }
@@ -121,7 +121,7 @@ impl Connection<'_> {
                     }
                     Err(error) => {
                         let number = self.number;
-                        self.shared.change(|state| {
+                        self.shared.state.change(|state| {
                             if let Some(record) = record(state, number) {
                                 record.handshake_error = Some(error.to_string());
                             }
@@ -167,7 +167,7 @@ impl Connection<'_> {
 
     fn stray(&self, bytes: usize) {
         if bytes > 0 {
-            self.shared.change(|state| {
+            self.shared.state.change(|state| {
                 if let Some(record) = record(state, self.number) {
                     record.stray_bytes += bytes;
                 }
@@ -178,7 +178,7 @@ impl Connection<'_> {
     /// Runs the steps of one frame.
     async fn answer(&mut self, body: Vec<u8>) -> Result<(), End> {
         let own = control_id(&body);
-        let (number, steps, previous) = self.shared.change(|state| {
+        let (number, steps, previous) = self.shared.state.change(|state| {
             let number = state.received.len() as u64 + 1;
             let seen = state.seen.entry(own.clone()).or_default();
             let steps = state.script.steps(number, &body, *seen);
@@ -197,7 +197,7 @@ impl Connection<'_> {
         });
         for step in steps {
             match step {
-                Step::Store => self.shared.change(|state| {
+                Step::Store => self.shared.state.change(|state| {
                     state.stored += 1;
                     let position = state.stored;
                     if let Some(received) = state.received.get_mut(number as usize - 1) {
@@ -241,7 +241,7 @@ impl Connection<'_> {
     }
 
     fn replied(&self, number: u64, code: &str) {
-        self.shared.change(|state| {
+        self.shared.state.change(|state| {
             if let Some(received) = state.received.get_mut(number as usize - 1) {
                 received.replies.push(code.to_owned());
             }
