@@ -15,16 +15,17 @@ ALLOWED = {
         "fhir-adt", "hl7v2", "message-store", "mllp", "queue",
         "sender", "service", "test-hl7-server", "transform",
     },
+    "credentials": set(),
     "fault-harness": {"queue"},  # reads the dead letters, after the processes have ended
     "fhir-adt": {"hl7v2"},
     "hl7v2": set(),
     "message-store": set(),
-    "mllp": set(),
+    "mllp": {"credentials"},
     "queue": set(),
     "sender": {"hl7v2", "mllp", "queue", "service"},
     "service": set(),
     "test-hl7-server": {"hl7v2", "message-store", "mllp", "service"},
-    "transform": {"fhir-adt", "hl7v2", "message-store", "queue", "service"},
+    "transform": {"credentials", "fhir-adt", "hl7v2", "message-store", "queue", "service"},
 }
 # Pure packages: no I/O, no clock, no randomness.
 PURE = {"fhir-adt", "hl7v2"}

@@ -136,7 +136,7 @@ async fn watch_files(shared: Arc<Shared>) {
         }
     };
     tokio::select! {
-        () = tls.files().watch(mllp::tls::POLL_INTERVAL, shared.shutdown.clone()) => {}
+        () = tls.files().watch(mllp::POLL_INTERVAL, shared.shutdown.clone()) => {}
         () = probe => {}
     }
 }

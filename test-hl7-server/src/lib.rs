@@ -127,7 +127,7 @@ pub async fn run_with(
         announce(&listener, "MLLP over TLS");
         service.serve(listener, Some(tls.clone()), faulty.as_ref());
         let stop = service.shutdown.clone();
-        service.tracker.spawn(async move { tls.files().watch(mllp::tls::POLL_INTERVAL, stop).await });
+        service.tracker.spawn(async move { tls.files().watch(mllp::POLL_INTERVAL, stop).await });
     }
     if let Some(listener) = listeners.plain {
         announce(&listener, "MLLP without TLS");

@@ -141,7 +141,7 @@ impl DevelopmentCa {
 fn lasts(path: &Path, now: SystemTime) -> bool {
     CertificateDer::from_pem_file(path)
         .ok()
-        .and_then(|der| mllp::certificate::CertificateInfo::from_der(&der))
+        .and_then(|der| mllp::CertificateInfo::from_der(&der))
         .is_some_and(|info| info.not_before <= now && now + RENEW_BEFORE < info.not_after)
 }
 

@@ -5,7 +5,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,13 +15,14 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use crate::certificate::CertificateInfo;
 use crate::codec::{self, CodecCounts, CodecError, Frame, MllpCodec};
 use crate::config::ClientConfig;
-use crate::error::{MllpError, TlsCause, TlsConfigError};
+use crate::error::{MllpError, TlsCause};
 use crate::reader::FrameReader;
 use crate::stream::{Counted, Stream, tune};
-use crate::tls::{ClientTls, recorded, with_record};
+use credentials::CertificateInfo;
+use credentials::tls::{recorded, with_record};
+use credentials::{ClientTls, TlsConfigError};
 
 /// How long a reply that ends in `0x1C` may miss its carriage return before it is taken as it is, and how long
 /// a server is given to refuse a client certificate after a handshake of TLS 1.3.
@@ -345,16 +345,16 @@ impl Connection {
 /// The finished handshake, and whether the server may still refuse our certificate.
 async fn handshake(tls: &ClientTls, counted: Counted) -> Result<(Stream, bool), MllpError> {
     let files = tls.files().current();
-    let connector = TlsConnector::from(std::sync::Arc::clone(&files.config));
+    let connector = TlsConnector::from(std::sync::Arc::clone(files.config()));
     with_record(async {
         match connector.connect(tls.name(), counted).await {
             Ok(stream) => {
                 let is_tls_1_3 = stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3);
-                let asked = is_tls_1_3 && files.asked.load(Ordering::Relaxed);
+                let asked = is_tls_1_3 && files.asked();
                 Ok((Stream::Tls(Box::new(TlsStream::Client(stream))), asked))
             }
             Err(source) => {
-                let was_asked = files.asked.load(Ordering::Relaxed) && files.certificate.is_none();
+                let was_asked = files.asked() && files.certificate.is_none();
                 let cause = match TlsCause::of(&source) {
                     // Before TLS 1.3 a missing client certificate looks like any failed handshake.
                     Some(TlsCause::Incompatible | TlsCause::CertificateRefused) if was_asked => {

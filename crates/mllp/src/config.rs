@@ -1,7 +1,6 @@
 //! The settings of both roles: integers, with the unit in the name.
 
-use std::path::PathBuf;
-
+use credentials::ClientTlsConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{DEFAULT_MAX_FRAME_BYTES, Trailer};
@@ -43,22 +42,6 @@ impl Default for ClientConfig {
     }
 }
 
-/// TLS of a client. Files are PEM and are read again when they change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClientTlsConfig {
-    /// Whether to use TLS at all.
-    pub enabled: bool,
-    /// Certificates of the authorities to trust; the system's when absent.
-    pub ca_file: Option<PathBuf>,
-    /// Name (or IP address) that the peer's certificate must carry; the host of the address when absent.
-    pub server_name: Option<String>,
-    /// Our own certificate chain, when the endpoint asks for one. Goes with `key_file`.
-    pub cert_file: Option<PathBuf>,
-    /// Our own private key. Goes with `cert_file`.
-    pub key_file: Option<PathBuf>,
-}
-
 /// The limits of a listener. Every peer has all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -94,17 +77,4 @@ impl Default for ServerConfig {
             trailer: Trailer::Lenient,
         }
     }
-}
-
-/// TLS of a listener. Files are PEM and are read again when they change.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServerTlsConfig {
-    /// Certificate chain, the server's own first.
-    pub cert_file: PathBuf,
-    /// Its private key.
-    pub key_file: PathBuf,
-    /// When set, a client must show a certificate signed by one of these authorities.
-    #[serde(default)]
-    pub client_ca_file: Option<PathBuf>,
 }

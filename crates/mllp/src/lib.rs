@@ -15,7 +15,6 @@
 #![warn(missing_docs)]
 #![warn(clippy::indexing_slicing)]
 
-pub mod certificate;
 pub mod client;
 pub mod codec;
 pub mod config;
@@ -23,11 +22,12 @@ pub mod error;
 mod reader;
 pub mod server;
 mod stream;
-pub mod tls;
 
 pub use client::{Connection, Connector};
 pub use codec::Frame;
-pub use config::{ClientConfig, ClientTlsConfig, ServerConfig, ServerTlsConfig};
-pub use error::{MllpError, TlsCause, TlsConfigError};
+pub use config::{ClientConfig, ServerConfig};
+pub use credentials::{
+    CertificateInfo, ClientTls, ClientTlsConfig, POLL_INTERVAL, ServerTls, ServerTlsConfig, TlsConfigError,
+};
+pub use error::{MllpError, TlsCause};
 pub use server::{Handler, Limits, Peer, Reply, Server};
-pub use tls::{ClientTls, ServerTls};

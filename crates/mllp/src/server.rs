@@ -10,10 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::certificate::CertificateInfo;
 use crate::codec::{CodecError, Frame, Trailer};
 use crate::config::ServerConfig;
-use crate::tls::ServerTls;
+use credentials::CertificateInfo;
+use credentials::ServerTls;
 
 mod connection;
 mod pace;

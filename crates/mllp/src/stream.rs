@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-use crate::certificate::CertificateInfo;
+use credentials::CertificateInfo;
 
 /// How often a silent connection is probed: after 60 s, every 15 s, given up after 4 probes. An AWS network
 /// load balancer forgets a silent flow after 350 s.

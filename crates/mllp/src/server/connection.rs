@@ -18,7 +18,7 @@ use crate::codec::{self, CodecError, Frame, MllpCodec};
 use crate::error::TlsCause;
 use crate::reader::FrameReader;
 use crate::stream::{Counted, Stream, tune};
-use crate::tls::ServerTls;
+use credentials::ServerTls;
 
 /// What all connections of a listener share.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl<H: Handler> Serving<H> {
     }
 
     async fn handshake(&self, tls: &ServerTls, counted: Counted, address: SocketAddr) -> Option<Stream> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&tls.files().current().config));
+        let acceptor = TlsAcceptor::from(Arc::clone(tls.files().current().config()));
         let cause = match timeout(self.limits.handshake, acceptor.accept(counted).into_fallible()).await {
             Ok(Ok(stream)) => return Some(Stream::Tls(Box::new(TlsStream::Server(stream)))),
             Ok(Err((_, counted))) if counted.read == 0 => {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::tls::ServerTls;
+use credentials::ServerTls;
 
 /// What to do after a frame, in order. Nothing is silence; the connection goes on unless a step ends it.
 #[derive(Debug, Clone, Default)]

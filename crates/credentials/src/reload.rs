@@ -11,16 +11,16 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::TlsConfigError;
+use crate::TlsConfigError;
 
 /// How often [`Reloader::watch`] looks at the files: a few `stat` calls, and a new certificate is in use before
 /// anyone waits for it.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Something made of files, made again when they change.
-pub struct Reloader<T> {
+pub struct Reloader<T, E = TlsConfigError> {
     paths: Vec<PathBuf>,
-    build: Box<dyn Fn() -> Result<T, TlsConfigError> + Send + Sync>,
+    build: Box<dyn Fn() -> Result<T, E> + Send + Sync>,
     current: watch::Sender<Arc<T>>,
     /// State of the files at the last attempt, good or bad.
     tried: Mutex<Fingerprint>,
@@ -29,11 +29,15 @@ pub struct Reloader<T> {
 /// Per file: modification time and size; `None` for a file that cannot be looked at.
 type Fingerprint = Vec<Option<(SystemTime, u64)>>;
 
-impl<T> Reloader<T> {
-    pub(crate) fn new(
+impl<T, E: fmt::Display> Reloader<T, E> {
+    /// Builds from the files at `paths`, and again whenever one of them changes.
+    ///
+    /// # Errors
+    /// What `build` says of the files as they are now.
+    pub fn new(
         paths: Vec<PathBuf>,
-        build: impl Fn() -> Result<T, TlsConfigError> + Send + Sync + 'static,
-    ) -> Result<Self, TlsConfigError> {
+        build: impl Fn() -> Result<T, E> + Send + Sync + 'static,
+    ) -> Result<Self, E> {
         let tried = Mutex::new(fingerprint(&paths));
         let current = watch::Sender::new(Arc::new(build()?));
         Ok(Self { paths, build: Box::new(build), current, tried })
@@ -53,7 +57,7 @@ impl<T> Reloader<T> {
     ///
     /// # Errors
     /// What is wrong with the new files; the last good ones stay in use.
-    pub fn reload(&self) -> Result<(), TlsConfigError> {
+    pub fn reload(&self) -> Result<(), E> {
         let seen = fingerprint(&self.paths);
         let built = (self.build)();
         *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = seen;
@@ -65,7 +69,7 @@ impl<T> Reloader<T> {
     ///
     /// # Errors
     /// What is wrong with the new files; told once for each change.
-    pub fn reload_if_changed(&self) -> Result<bool, TlsConfigError> {
+    pub fn reload_if_changed(&self) -> Result<bool, E> {
         let changed = *self.tried.lock().unwrap_or_else(PoisonError::into_inner) != fingerprint(&self.paths);
         if changed {
             self.reload()?;
@@ -78,14 +82,14 @@ impl<T> Reloader<T> {
         while shutdown.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
             match self.reload_if_changed() {
                 Ok(false) => {}
-                Ok(true) => tracing::info!("new TLS files are in use"),
-                Err(error) => tracing::error!(%error, "new TLS files are broken; the last good ones stay"),
+                Ok(true) => tracing::info!(paths = ?self.paths, "new files are in use"),
+                Err(error) => tracing::error!(%error, "new files are broken; the last good ones stay"),
             }
         }
     }
 }
 
-impl<T> fmt::Debug for Reloader<T> {
+impl<T, E> fmt::Debug for Reloader<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reloader").field("paths", &self.paths).finish_non_exhaustive()
     }

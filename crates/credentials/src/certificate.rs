@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
-use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
 /// Subject, issuer and validity of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct CertificateInfo {
     pub not_before: SystemTime,
     /// End of the validity.
     pub not_after: SystemTime,
+    /// Host names of the holder (subject alternative names of type DNS).
+    pub dns_names: Vec<String>,
+    /// URIs of the holder (subject alternative names of type URI), such as a SPIFFE id.
+    pub uris: Vec<String>,
 }
 
 impl CertificateInfo {
@@ -29,6 +33,14 @@ impl CertificateInfo {
             issuer: certificate.issuer().to_string(),
             not_before: system_time(validity.not_before),
             not_after: system_time(validity.not_after),
+            dns_names: names(&certificate, |name| match name {
+                GeneralName::DNSName(name) => Some(*name),
+                _ => None,
+            }),
+            uris: names(&certificate, |name| match name {
+                GeneralName::URI(uri) => Some(*uri),
+                _ => None,
+            }),
         })
     }
 }
@@ -39,6 +51,16 @@ impl fmt::Display for CertificateInfo {
         write!(f, "subject \"{subject}\", issuer \"{issuer}\", valid ")?;
         write!(f, "{} to {}", display(self.not_before), display(self.not_after))
     }
+}
+
+/// Subject alternative names of one kind; none when the extension is missing or broken.
+fn names<'c>(
+    certificate: &'c X509Certificate<'c>,
+    kind: impl Fn(&GeneralName<'c>) -> Option<&'c str>,
+) -> Vec<String> {
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    let names = extension.map(|extension| &extension.value.general_names);
+    names.into_iter().flatten().filter_map(kind).map(str::to_owned).collect()
 }
 
 fn system_time(time: ASN1Time) -> SystemTime {

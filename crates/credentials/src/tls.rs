@@ -19,12 +19,11 @@ use rustls::{RootCertStore, SignatureScheme};
 use crate::certificate::CertificateInfo;
 use crate::config::{ClientTlsConfig, ServerTlsConfig};
 use crate::error::TlsConfigError;
+use crate::reload::Reloader;
 
-mod reload;
 mod verify;
 
-pub use reload::{POLL_INTERVAL, Reloader};
-pub(crate) use verify::{recorded, with_record};
+pub use verify::{recorded, with_record};
 
 /// TLS of a client, for one endpoint.
 #[derive(Debug, Clone)]
@@ -36,9 +35,8 @@ pub struct ClientTls {
 /// What the files of a client gave.
 #[derive(Debug)]
 pub struct ClientFiles {
-    pub(crate) config: Arc<rustls::ClientConfig>,
-    /// Set when a server of this endpoint has asked for a certificate.
-    pub(crate) asked: Arc<AtomicBool>,
+    config: Arc<rustls::ClientConfig>,
+    asked: Arc<AtomicBool>,
     /// Our own certificate.
     pub certificate: Option<CertificateInfo>,
 }
@@ -52,7 +50,7 @@ pub struct ServerTls {
 /// What the files of a listener gave.
 #[derive(Debug)]
 pub struct ServerFiles {
-    pub(crate) config: Arc<rustls::ServerConfig>,
+    config: Arc<rustls::ServerConfig>,
     /// Our own certificate.
     pub certificate: Option<CertificateInfo>,
 }
@@ -77,9 +75,38 @@ impl ClientTls {
         &self.files
     }
 
-    pub(crate) fn name(&self) -> ServerName<'static> {
+    /// The name that the server's certificate must carry.
+    pub fn name(&self) -> ServerName<'static> {
         self.name.clone()
     }
+}
+
+impl ClientFiles {
+    /// For the TLS library.
+    pub fn config(&self) -> &Arc<rustls::ClientConfig> {
+        &self.config
+    }
+
+    /// Whether a server of this endpoint has asked for a certificate.
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl ServerFiles {
+    /// For the TLS library.
+    pub fn config(&self) -> &Arc<rustls::ServerConfig> {
+        &self.config
+    }
+}
+
+/// What a listener's protocol adds to its files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServerTlsOptions {
+    /// Lets a client without a certificate in, where `client_ca_file` is set; one that it does show must be good.
+    pub client_certificate_optional: bool,
+    /// Protocol names to agree on (ALPN, RFC 7301).
+    pub protocols: &'static [&'static str],
 }
 
 impl ServerTls {
@@ -88,10 +115,18 @@ impl ServerTls {
     /// # Errors
     /// Names the file that cannot be used; see [`TlsConfigError`].
     pub fn new(config: &ServerTlsConfig) -> Result<Self, TlsConfigError> {
+        Self::with_options(config, ServerTlsOptions::default())
+    }
+
+    /// As [`new`](Self::new), for a protocol that has its own wishes.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_options(config: &ServerTlsConfig, options: ServerTlsOptions) -> Result<Self, TlsConfigError> {
         let mut paths = vec![config.cert_file.clone(), config.key_file.clone()];
         paths.extend(config.client_ca_file.clone());
         let config = config.clone();
-        Ok(Self { files: Arc::new(Reloader::new(paths, move || server_files(&config))?) })
+        Ok(Self { files: Arc::new(Reloader::new(paths, move || server_files(&config, options))?) })
     }
 
     /// The files in use, and the means to read them again.
@@ -124,7 +159,7 @@ fn client_files(config: &ClientTlsConfig) -> Result<ClientFiles, TlsConfigError>
     Ok(ClientFiles { config: Arc::new(config), asked, certificate })
 }
 
-fn server_files(config: &ServerTlsConfig) -> Result<ServerFiles, TlsConfigError> {
+fn server_files(config: &ServerTlsConfig, options: ServerTlsOptions) -> Result<ServerFiles, TlsConfigError> {
     let provider = provider();
     let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
@@ -132,16 +167,19 @@ fn server_files(config: &ServerTlsConfig) -> Result<ServerFiles, TlsConfigError>
         None => builder.with_no_client_auth(),
         Some(path) => {
             let roots = Arc::new(authorities(path)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
-                .build()
-                .map_err(|error| TlsConfigError::NoAuthority(Some(error)))?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
+            let verifier =
+                if options.client_certificate_optional { verifier.allow_unauthenticated() } else { verifier };
+            let verifier = verifier.build().map_err(|error| TlsConfigError::NoAuthority(Some(error)))?;
             builder.with_client_cert_verifier(verifier)
         }
     };
     let pair = pair(&config.cert_file, &config.key_file, &provider)?;
     let certificate = pair.cert.first().and_then(CertificateInfo::from_der);
     let resolver = rustls::sign::SingleCertAndKey::from(pair);
-    Ok(ServerFiles { config: Arc::new(builder.with_cert_resolver(Arc::new(resolver))), certificate })
+    let mut config = builder.with_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = options.protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Ok(ServerFiles { config: Arc::new(config), certificate })
 }
 
 /// Shows our certificate, when there is one, and remembers that it was asked for.

@@ -20,12 +20,12 @@ tokio::task_local! {
 }
 
 /// Runs a handshake with a place for what the verifier sees; ask [`recorded`] inside it.
-pub(crate) async fn with_record<F: Future>(handshake: F) -> F::Output {
+pub async fn with_record<F: Future>(handshake: F) -> F::Output {
     SEEN.scope(RefCell::new(None), handshake).await
 }
 
 /// The certificate that was verified in this scope.
-pub(crate) fn recorded() -> Option<CertificateInfo> {
+pub fn recorded() -> Option<CertificateInfo> {
     SEEN.try_with(|seen| seen.borrow_mut().take()).ok().flatten()
 }
 
