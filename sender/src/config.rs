@@ -149,6 +149,8 @@ pub struct ServiceConfig {
     pub sender: Config,
     /// Where messages come from.
     pub queue: queue::Config,
+    /// Where health is told.
+    pub health: service::health::Config,
     /// Logs.
     pub log: service::telemetry::Config,
 }

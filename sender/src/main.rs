@@ -1,27 +1,39 @@
-//! The sender as a process of its own.
+//! The sender as a process of its own. `sender health [--ready]` asks a running one.
 
 use std::{process::ExitCode, time::Duration};
 
 use sender::{Dependencies, config::ServiceConfig};
+use service::health::{Health, Question};
 
 /// SIGTERM to exit at most; below the 30 s after which ECS kills.
 const GRACE: Duration = Duration::from_secs(25);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
+    let question = Question::from_arguments(std::env::args_os().skip(1)).map_err(anyhow::Error::msg)?;
     let config: ServiceConfig = match service::config::load(include_str!("defaults.toml"), None) {
         Ok(config) => config,
         Err(error) => return Ok(error.report()),
     };
-    if let Err(error) = config.sender.validate() {
+    if let Some(question) = question {
+        return Ok(question.put("health.listen", config.health.listen).await);
+    }
+    if let Err(error) = config.sender.validate().and(config.health.validate()) {
         return Ok(error.report());
     }
     service::telemetry::init(&config.log);
     let queue = config.queue.connect().await?;
     let shutdown = service::shutdown_on_signal()?;
     let deps = Dependencies { queue: queue.clone() };
+    let ready = queue.clone();
+    let health = Health::new().check("queue", move || {
+        let queue = ready.clone();
+        async move { queue.ready().await }
+    });
     let work = async {
-        let result = sender::run(config.sender, deps, shutdown.clone()).await;
+        let sending = sender::run(config.sender, deps, shutdown.clone());
+        let result = config.health.serve_while(health, sending).await.map_err(anyhow::Error::from);
+        let result = result.and_then(|sent| sent.map_err(anyhow::Error::from));
         if let Err(error) = queue.close().await {
             tracing::warn!(%error, "closing the queue failed");
         }

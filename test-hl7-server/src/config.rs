@@ -134,6 +134,9 @@ pub struct ServiceConfig {
     pub receiver: Config,
     /// Where messages are kept.
     pub store: message_store::Config,
+    /// Where health is told.
+    #[serde(default)]
+    pub health: service::health::Config,
     /// Logs.
     #[serde(default)]
     pub log: service::telemetry::Config,

@@ -1,14 +1,17 @@
 //! The `test-hl7-server` process. `--config FILE` or `ADT_BRIDGE_CONFIG` names a configuration file.
+//! `test-hl7-server health [--ready]` asks a running one.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use service::health::{Health, Question};
 use test_hl7_server::{DEFAULTS, Dependencies, FaultControl, Listeners, ServiceConfig, run_with};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let mut arguments = std::env::args_os().skip(1);
+    let question = Question::from_arguments(std::env::args_os().skip(1)).map_err(anyhow::Error::msg)?;
+    let mut arguments = std::env::args_os().skip(if question.is_some() { usize::MAX } else { 1 });
     let file: Option<PathBuf> = match (arguments.next(), arguments.next(), arguments.next()) {
         (None, ..) => None,
         (Some(flag), Some(path), None) if flag == "--config" => Some(path.into()),
@@ -18,8 +21,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(error) => return Ok(error.report()),
     };
+    if let Some(question) = question {
+        return Ok(question.put("health.listen", config.health.listen).await);
+    }
     service::telemetry::init(&config.log);
-    if let Err(error) = config.receiver.validate() {
+    if let Err(error) = config.receiver.validate().and(config.health.validate()) {
         return Ok(error.report());
     }
     let store = config.store.connect().await.context("opening the store")?;
@@ -28,6 +34,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     let drain = config.receiver.drain;
     #[expect(clippy::disallowed_methods, reason = "a scenario may want a process that dies without a drain")]
     let control = FaultControl { exit: Some(|code| std::process::exit(code)), ..FaultControl::default() };
-    let work = run_with(config.receiver, Dependencies { store }, listeners, control, shutdown.clone());
+    let ready = store.clone();
+    let health = Health::new().check("store", move || {
+        let store = ready.clone();
+        async move { store.ready().await }
+    });
+    let serving = run_with(config.receiver, Dependencies { store }, listeners, control, shutdown.clone());
+    let work = async { anyhow::Ok(config.health.serve_while(health, serving).await??) };
     Ok(service::drain(work, shutdown, drain).await)
 }

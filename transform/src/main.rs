@@ -1,22 +1,27 @@
-//! The FHIR hook as a process of its own.
+//! The FHIR hook as a process of its own. `transform health [--ready]` asks a running one.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use service::health::Question;
 use tokio::net::TcpListener;
 use transform::{Config, Dependencies, Settings};
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() -> anyhow::Result<ExitCode> {
+    let question = Question::from_arguments(std::env::args_os().skip(1)).map_err(anyhow::Error::msg)?;
     let settings: Settings = match service::config::load(include_str!("defaults.toml"), None) {
         Ok(settings) => settings,
-        Err(error) => return error.report(),
+        Err(error) => return Ok(error.report()),
     };
+    if let Some(question) = question {
+        return Ok(question.put("hook.listen", Some(settings.hook.listen)).await);
+    }
     service::telemetry::init(&settings.log);
-    start(settings).await.unwrap_or_else(|error| {
+    Ok(start(settings).await.unwrap_or_else(|error| {
         tracing::error!("failed: {error:#}");
         ExitCode::FAILURE
-    })
+    }))
 }
 
 async fn start(settings: Settings) -> anyhow::Result<ExitCode> {

@@ -2,10 +2,19 @@
 //!
 //! Alive means that the process answers. Ready means that every named check passes *for the role of this
 //! process*: a peer that is down must not take our own process out of service.
+//!
+//! A container asks with the `health` command of its own binary ([`Question`]); a service that serves nothing else
+//! over HTTP answers it on the address of its `[health]` section ([`Config`]).
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+
+mod ask;
+mod listener;
+
+pub use ask::{AskError, Question, Status, ask};
+pub use listener::Config;
 
 /// The named checks behind `/readyz`.
 #[derive(Clone, Default)]
