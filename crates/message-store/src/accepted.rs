@@ -59,6 +59,17 @@ pub enum Precondition {
     Matches(Tag),
 }
 
+impl Precondition {
+    /// Whether what is there, by its tag, is what the writer has seen.
+    pub(crate) fn holds(&self, there: Option<&Tag>) -> bool {
+        match (there, self) {
+            (None, Self::Absent) => true,
+            (Some(there), Self::Matches(tag)) => there == tag,
+            (None, Self::Matches(_)) | (Some(_), Self::Absent) => false,
+        }
+    }
+}
+
 /// The text form of a record: header lines, an empty line, the body. Used by the memory and the directory store.
 ///
 /// ```text

@@ -9,7 +9,7 @@ use std::{collections::HashSet, future::Future, num::NonZeroUsize, pin::Pin, syn
 use bytes::Bytes;
 
 use crate::{
-    AcceptedRecord, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey, Replacement,
+    AcceptedRecord, JobKey, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey, Replacement,
     StoreError, Stored,
 };
 
@@ -28,6 +28,9 @@ pub const ALL: &[(&str, Promise)] = &[
     ("accepted_reads_back", |store| Box::pin(accepted_reads_back(store))),
     ("accepted_changes_only_as_seen", |store| Box::pin(accepted_changes_only_as_seen(store))),
     ("one_of_many_accepted_wins", |store| Box::pin(one_of_many_accepted_wins(store))),
+    ("keeps_a_job_until_it_is_deleted", |store| Box::pin(keeps_a_job_until_it_is_deleted(store))),
+    ("one_of_many_takes_a_job", |store| Box::pin(one_of_many_takes_a_job(store))),
+    ("lists_jobs_in_pages", |store| Box::pin(lists_jobs_in_pages(store))),
     ("families_do_not_mix", |store| Box::pin(families_do_not_mix(store))),
     ("keeps_every_byte", |store| Box::pin(keeps_every_byte(store))),
     ("is_ready", |store| Box::pin(is_ready(store))),
@@ -166,6 +169,65 @@ async fn one_of_many_accepted_wins(store: Arc<dyn MessageStore>) {
     .await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(StoreError::Changed))));
+}
+
+/// A job is there until it is deleted, and deleting it twice is no error.
+async fn keeps_a_job_until_it_is_deleted(store: Arc<dyn MessageStore>) {
+    let key = JobKey::unique(&["contract"]);
+    assert_eq!(store.job(&key).await.unwrap(), None);
+    let tag = store.put_job(&key, "one".into(), Precondition::Absent).await.unwrap();
+    let job = store.job(&key).await.unwrap().expect("stored");
+    assert_eq!((job.body, job.tag), ("one".into(), tag.clone()));
+    let again = store.put_job(&key, "two".into(), Precondition::Absent).await;
+    assert!(matches!(again, Err(StoreError::Changed)), "{again:?}");
+    let newer = store.put_job(&key, "two".into(), Precondition::Matches(tag.clone())).await.unwrap();
+    let stale = store.put_job(&key, "three".into(), Precondition::Matches(tag)).await;
+    assert!(matches!(stale, Err(StoreError::Changed)), "{stale:?}");
+    assert_eq!(store.job(&key).await.unwrap().expect("stored").tag, newer);
+    store.delete_job(&key).await.unwrap();
+    store.delete_job(&key).await.unwrap();
+    assert_eq!(store.job(&key).await.unwrap(), None);
+    let gone = store.put_job(&key, "three".into(), Precondition::Matches(newer)).await;
+    assert!(matches!(gone, Err(StoreError::Changed)), "{gone:?}");
+}
+
+/// Of several workers that have seen the same state of a job exactly one takes it.
+async fn one_of_many_takes_a_job(store: Arc<dyn MessageStore>) {
+    let key = JobKey::unique(&["contract"]);
+    let tag = store.put_job(&key, "free".into(), Precondition::Absent).await.unwrap();
+    let outcomes = together(8, |index| {
+        let (store, key, tag) = (Arc::clone(&store), key.clone(), tag.clone());
+        let body = format!("taken by {index}").into();
+        async move { store.put_job(&key, body, Precondition::Matches(tag)).await }
+    })
+    .await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(StoreError::Changed))));
+}
+
+/// Pages hold every job once, in the order of keys; jobs of one subject stand together.
+async fn lists_jobs_in_pages(store: Arc<dyn MessageStore>) {
+    let subject = random();
+    let mut mine = HashSet::new();
+    for _ in 0..7 {
+        let key = JobKey::unique(&[&subject]);
+        store.put_job(&key, "x".into(), Precondition::Absent).await.unwrap();
+        mine.insert(key);
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.list_jobs(after.as_ref(), NonZeroUsize::new(3).unwrap()).await.unwrap();
+        assert!(page.keys.len() <= 3);
+        seen.extend(page.keys);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(seen.is_sorted_by(|a, b| a < b), "sorted, and none twice");
+    assert_eq!(seen.iter().filter(|key| mine.contains(key)).count(), 7);
+    let places: Vec<_> = seen.iter().enumerate().filter(|(_, key)| mine.contains(key)).collect();
+    assert_eq!(places[6].0 - places[0].0, 6, "together");
 }
 
 /// One patient's current message and accepted record are two things.

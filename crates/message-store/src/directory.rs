@@ -6,6 +6,7 @@
 //! Patient/<id>         a current message: ER7 text and nothing else
 //! order/<sha256 of id> ordering keys of that file: one line "<sha256 of content> <key>" per possible content
 //! accepted/<sha256>    an accepted record: header, empty line, message
+//! jobs/<name>          a job of the hook
 //! lock/<00..3f>        empty; locked (flock) around compare and write
 //! tmp/<owner>/         files being written; the owner holds a lock on tmp/<owner>/owner
 //! ```
@@ -39,8 +40,8 @@ use bytes::Bytes;
 
 use self::durable::{Locks, Scratch, SyncedFolder, make_folder};
 use crate::{
-    Accepted, AcceptedRecord, Current, MessageStore, OrderingKey, Page, PatientKey, Precondition,
-    ReceivedKey, Replacement, StoreError, Stored, Tag, key::content_hash,
+    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
+    Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag, key::content_hash,
 };
 
 /// A [`MessageStore`] on a local file system. Files have mode 0600, folders 0700.
@@ -54,6 +55,7 @@ struct Folders {
     current: SyncedFolder,
     order: SyncedFolder,
     accepted: SyncedFolder,
+    jobs: SyncedFolder,
     locks: Locks,
     scratch: Scratch,
 }
@@ -148,9 +150,45 @@ impl MessageStore for DirectoryStore {
         self.run("put_accepted", move |folders| folders.put_accepted(&patient, &record, &precondition)).await
     }
 
+    async fn put_job(
+        &self,
+        key: &JobKey,
+        body: Bytes,
+        precondition: Precondition,
+    ) -> Result<Tag, StoreError> {
+        let key = key.clone();
+        self.run("put_job", move |folders| folders.put_job(&key, &body, &precondition)).await
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, StoreError> {
+        let key = key.clone();
+        self.run("job", move |folders| {
+            let body = read("job", &folders.jobs.path().join(key.name()))?;
+            Ok(body.map(|body| Job { tag: Tag::of(&body), body }))
+        })
+        .await
+    }
+
+    async fn delete_job(&self, key: &JobKey) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.run("delete_job", move |folders| match fs::remove_file(folders.jobs.path().join(key.name())) {
+            Ok(()) => folders.jobs.sync(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failure("delete_job", error)),
+        })
+        .await
+    }
+
+    async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
+        let after = after.cloned();
+        self.run("list_jobs", move |folders| listing::jobs(folders.jobs.path(), after.as_ref(), max)).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.run("ready", |folders| {
-            for folder in [&folders.received, &folders.current, &folders.order, &folders.accepted] {
+            for folder in
+                [&folders.received, &folders.current, &folders.order, &folders.accepted, &folders.jobs]
+            {
                 folder.check()?;
             }
             folders.scratch.probe()
@@ -182,6 +220,7 @@ impl Folders {
             current: folder("Patient")?,
             order: folder("order")?,
             accepted: folder("accepted")?,
+            jobs: folder("jobs")?,
             scratch: Scratch::open(&root.join("tmp")).map_err(failed)?,
             locks,
         };
@@ -260,18 +299,29 @@ impl Folders {
         let digest = patient.digest();
         let path = self.accepted.path().join(&digest);
         let lock = self.locks.exclusive(&digest)?;
-        let holds = match (read("put_accepted", &path)?, precondition) {
-            (None, Precondition::Absent) => true,
-            (Some(there), Precondition::Matches(tag)) => Tag::of(&there) == *tag,
-            (None, Precondition::Matches(_)) | (Some(_), Precondition::Absent) => false,
-        };
-        if !holds {
+        let there = read("put_accepted", &path)?.map(|there| Tag::of(&there));
+        if !precondition.holds(there.as_ref()) {
             return Err(StoreError::Changed);
         }
         file.place(&path)?;
         drop(lock);
         self.accepted.sync()?;
         Ok(Tag::of(&text))
+    }
+}
+
+impl Folders {
+    fn put_job(&self, key: &JobKey, body: &Bytes, precondition: &Precondition) -> Result<Tag, StoreError> {
+        let file = self.scratch.write(body)?;
+        let path = self.jobs.path().join(key.name());
+        let lock = self.locks.exclusive(key.name())?;
+        if !precondition.holds(read("put_job", &path)?.map(|there| Tag::of(&there)).as_ref()) {
+            return Err(StoreError::Changed);
+        }
+        file.place(&path)?;
+        drop(lock);
+        self.jobs.sync()?;
+        Ok(Tag::of(body))
     }
 }
 

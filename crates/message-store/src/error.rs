@@ -64,6 +64,9 @@ pub enum InvalidKey {
     /// An ordering key is 1 to 128 visible ASCII characters.
     #[error("not an ordering key")]
     Ordering,
+    /// Not a key of the `jobs/` family.
+    #[error("not a key of a job")]
+    Job,
     /// Not a key of the `received/` family.
     #[error("not a key of a received message")]
     Received,

@@ -1,12 +1,13 @@
 //! Where HL7 messages are kept: S3, a directory, memory.
 //!
-//! The store knows bytes and keys, not HL7. It holds three families of objects:
+//! The store knows bytes and keys, not HL7. It holds four families of objects:
 //!
 //! | key | holds | written by |
 //! | --- | --- | --- |
 //! | `received/…` | every message received, immutable | the HL7 listener |
 //! | `Patient/{id}` | the current message of a patient: its ER7 text and nothing else | the HL7 listener |
 //! | `accepted/<sha256 of id>` | the last message the hook accepted for a patient | the hook |
+//! | `jobs/<sha256>…` | work the hook has promised and not yet done | the hook |
 //!
 //! `Patient/{id}` is a contract with the earlier service and the one key that holds a logical id.
 //! Every other key is a hash or a control id of our own, so that a listing tells nothing of people.
@@ -31,6 +32,7 @@ mod config;
 pub mod contract;
 mod directory;
 mod error;
+mod job;
 mod key;
 mod memory;
 mod s3;
@@ -40,6 +42,7 @@ pub use accepted::{Accepted, AcceptedRecord, Precondition, Tag};
 pub use config::{Config, DirectoryConfig, S3Config};
 pub use directory::DirectoryStore;
 pub use error::{InvalidKey, StoreError};
+pub use job::{Job, JobKey, JobPage};
 pub use key::{OrderingKey, PatientKey, ReceivedKey};
 pub use memory::MemoryStore;
 pub use s3::S3Store;

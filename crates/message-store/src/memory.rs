@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Accepted, AcceptedRecord, Current, MessageStore, OrderingKey, Page, PatientKey, Precondition,
-    ReceivedEntry, ReceivedKey, Replacement, StoreError, Stored, Tag,
+    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
+    Precondition, ReceivedEntry, ReceivedKey, Replacement, StoreError, Stored, Tag,
 };
 
 /// A [`MessageStore`] that forgets everything when it is dropped.
@@ -28,6 +28,7 @@ struct State {
     received: BTreeMap<ReceivedKey, (SystemTime, Bytes)>,
     current: HashMap<PatientKey, Current>,
     accepted: HashMap<PatientKey, Accepted>,
+    jobs: BTreeMap<JobKey, Job>,
 }
 
 impl MemoryStore {
@@ -119,16 +120,44 @@ impl MessageStore for MemoryStore {
     ) -> Result<Tag, StoreError> {
         let tag = Tag::of(&record.to_text()?);
         let mut state = self.state();
-        let holds = match (state.accepted.get(patient), &precondition) {
-            (None, Precondition::Absent) => true,
-            (Some(there), Precondition::Matches(tag)) => there.tag == *tag,
-            (None, Precondition::Matches(_)) | (Some(_), Precondition::Absent) => false,
-        };
-        if !holds {
+        if !precondition.holds(state.accepted.get(patient).map(|there| &there.tag)) {
             return Err(StoreError::Changed);
         }
         state.accepted.insert(patient.clone(), Accepted { record, tag: tag.clone() });
         Ok(tag)
+    }
+
+    async fn put_job(
+        &self,
+        key: &JobKey,
+        body: Bytes,
+        precondition: Precondition,
+    ) -> Result<Tag, StoreError> {
+        let tag = Tag::of(&body);
+        let mut state = self.state();
+        if !precondition.holds(state.jobs.get(key).map(|there| &there.tag)) {
+            return Err(StoreError::Changed);
+        }
+        state.jobs.insert(key.clone(), Job { body, tag: tag.clone() });
+        Ok(tag)
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, StoreError> {
+        Ok(self.state().jobs.get(key).cloned())
+    }
+
+    async fn delete_job(&self, key: &JobKey) -> Result<(), StoreError> {
+        self.state().jobs.remove(key);
+        Ok(())
+    }
+
+    async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
+        let state = self.state();
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut range = state.jobs.range((start, Bound::Unbounded));
+        let keys: Vec<_> = range.by_ref().take(max.get()).map(|(key, _)| key.clone()).collect();
+        let next = range.next().and_then(|_| keys.last().cloned());
+        Ok(JobPage { keys, next })
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 //! Ordering keys and the facts of an accepted record stand in user metadata of their object, so each write stays one
 //! object. Comparisons are conditional writes (`If-None-Match: *`, `If-Match`), repeated when another writer won.
 //!
-//! The role needs `s3:GetObject`, `s3:PutObject` and `s3:ListBucket`. Without the last one S3 answers 403 where there is
+//! The role needs `s3:GetObject`, `s3:PutObject`, `s3:ListBucket` and, for `jobs/`, `s3:DeleteObject`. Without the last one S3 answers 403 where there is
 //! no object, and an unknown patient looks like a store that is away.
 
 use std::{num::NonZeroUsize, time::Duration, time::SystemTime};
@@ -20,9 +20,10 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use bytes::Bytes;
 
 use crate::{
-    Accepted, AcceptedRecord, Current, MessageStore, OrderingKey, Page, PatientKey, Precondition,
-    ReceivedEntry, ReceivedKey, Replacement, S3Config, StoreError, Stored, Tag,
+    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
+    Precondition, ReceivedEntry, ReceivedKey, Replacement, S3Config, StoreError, Stored, Tag,
     accepted::plain,
+    job::JOBS,
     key::{RECEIVED, content_hash},
 };
 
@@ -244,11 +245,7 @@ impl MessageStore for S3Store {
         if let Some(request) = &record.request {
             write = write.metadata(REQUEST, plain(request)?);
         }
-        let condition = match precondition {
-            Precondition::Absent => Condition::Absent,
-            Precondition::Matches(Tag(etag)) => Condition::Is(etag),
-        };
-        if let Some(etag) = Self::put_if("put_accepted", write, &condition).await? {
+        if let Some(etag) = Self::put_if("put_accepted", write, &condition(precondition)).await? {
             return Ok(Tag(etag));
         }
         // The client repeats a write whose answer it did not see; the repeat then finds the first one's work.
@@ -256,6 +253,52 @@ impl MessageStore for S3Store {
             Some(there) if there.record == record => Ok(there.tag),
             Some(_) | None => Err(StoreError::Changed),
         }
+    }
+
+    async fn put_job(
+        &self,
+        key: &JobKey,
+        body: Bytes,
+        precondition: Precondition,
+    ) -> Result<Tag, StoreError> {
+        let write = self.put(key.as_str(), body.clone()).content_type("application/json");
+        if let Some(etag) = Self::put_if("put_job", write, &condition(precondition)).await? {
+            return Ok(Tag(etag));
+        }
+        // As with accepted records: a repeat by the client finds the first one's work.
+        match self.job(key).await? {
+            Some(there) if there.body == body => Ok(there.tag),
+            Some(_) | None => Err(StoreError::Changed),
+        }
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, StoreError> {
+        let object = self.object("job", key.as_str()).await?;
+        Ok(object.map(|object| Job { tag: Tag(object.etag()), body: object.body }))
+    }
+
+    async fn delete_job(&self, key: &JobKey) -> Result<(), StoreError> {
+        let delete = self.client.delete_object().bucket(&self.bucket).key(self.key(key.as_str()));
+        delete.send().await.map(|_| ()).map_err(|error| failure("delete_job", error))
+    }
+
+    async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(self.key(JOBS))
+            .max_keys(i32::try_from(max.get()).unwrap_or(1000).min(1000))
+            .set_start_after(after.map(|after| self.key(after.as_str())))
+            .send()
+            .await
+            .map_err(|error| failure("list_jobs", error))?;
+        let more = answer.is_truncated.unwrap_or_default();
+        let objects = answer.contents.unwrap_or_default();
+        let key = |key: &str| JobKey::parse(key.strip_prefix(&self.prefix)?).ok();
+        let keys: Vec<_> = objects.iter().filter_map(|object| key(object.key.as_deref()?)).collect();
+        let next = keys.last().filter(|_| more).cloned();
+        Ok(JobPage { keys, next })
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -268,6 +311,13 @@ impl MessageStore for S3Store {
 enum Condition {
     Absent,
     Is(String),
+}
+
+fn condition(precondition: Precondition) -> Condition {
+    match precondition {
+        Precondition::Absent => Condition::Absent,
+        Precondition::Matches(Tag(etag)) => Condition::Is(etag),
+    }
 }
 
 /// An object with its metadata.

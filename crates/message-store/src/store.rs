@@ -5,7 +5,10 @@ use std::{fmt, num::NonZeroUsize, time::SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Accepted, AcceptedRecord, OrderingKey, PatientKey, Precondition, ReceivedKey, StoreError, Tag};
+use crate::{
+    Accepted, AcceptedRecord, Job, JobKey, JobPage, OrderingKey, PatientKey, Precondition, ReceivedKey,
+    StoreError, Tag,
+};
 
 /// A place for messages. Answers only when what it answers is durable.
 ///
@@ -67,6 +70,31 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
         record: AcceptedRecord,
         precondition: Precondition,
     ) -> Result<Tag, StoreError>;
+
+    /// Writes a job, if it still is what `precondition` says.
+    ///
+    /// # Errors
+    /// `Changed` when it is not; `Unavailable` or `Full`.
+    async fn put_job(&self, key: &JobKey, body: Bytes, precondition: Precondition)
+    -> Result<Tag, StoreError>;
+
+    /// Reads one job.
+    ///
+    /// # Errors
+    /// `Unavailable`, never `None`, when the backend did not answer.
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, StoreError>;
+
+    /// Forgets a job that is done. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// `Unavailable`: the job may or may not be there.
+    async fn delete_job(&self, key: &JobKey) -> Result<(), StoreError>;
+
+    /// Lists jobs in the order of their keys, beginning after `after`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError>;
 
     /// Whether the backend can be reached and written to, for a readiness probe.
     ///

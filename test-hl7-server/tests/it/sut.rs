@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hl7v2::Acknowledgment;
 use message_store::{
-    Accepted, AcceptedRecord, Current, MemoryStore, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
+    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MemoryStore, MessageStore, OrderingKey, Page,
+    PatientKey, Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
 };
 use serde_json::Value;
 use test_hl7_server::{Config, Dependencies, FaultControl, FaultsConfig, Listeners, run_with};
@@ -78,6 +78,27 @@ impl MessageStore for Flaky {
         precondition: Precondition,
     ) -> Result<Tag, StoreError> {
         self.inner.put_accepted(patient, record, precondition).await
+    }
+
+    async fn put_job(
+        &self,
+        key: &JobKey,
+        body: Bytes,
+        precondition: Precondition,
+    ) -> Result<Tag, StoreError> {
+        self.inner.put_job(key, body, precondition).await
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, StoreError> {
+        self.inner.job(key).await
+    }
+
+    async fn delete_job(&self, key: &JobKey) -> Result<(), StoreError> {
+        self.inner.delete_job(key).await
+    }
+
+    async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
+        self.inner.list_jobs(after, max).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use message_store::{
-    Accepted, AcceptedRecord, Current, MessageStore, OrderingKey, Page, PatientKey, Precondition,
-    ReceivedKey, Replacement, StoreError, Stored, Tag,
+    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
+    Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
 };
 use queue::{DeadLetter, Delivery, Envelope, Queue, QueueError, Receipt, Sent, Statistics};
 use tokio::sync::{Notify, Semaphore};
@@ -189,6 +189,31 @@ impl MessageStore for FaultyStore {
             return Err(away());
         }
         self.inner.put_accepted(patient, record, precondition).await
+    }
+
+    async fn put_job(
+        &self,
+        key: &JobKey,
+        body: Bytes,
+        precondition: Precondition,
+    ) -> Result<Tag, StoreError> {
+        self.check()?;
+        self.inner.put_job(key, body, precondition).await
+    }
+
+    async fn job(&self, key: &JobKey) -> Result<Option<Job>, StoreError> {
+        self.check()?;
+        self.inner.job(key).await
+    }
+
+    async fn delete_job(&self, key: &JobKey) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.delete_job(key).await
+    }
+
+    async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
+        self.check()?;
+        self.inner.list_jobs(after, max).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -3,23 +3,49 @@
 use std::{collections::BinaryHeap, fs, num::NonZeroUsize, path::Path};
 
 use super::failure;
-use crate::{Page, ReceivedEntry, ReceivedKey, StoreError, key::RECEIVED};
+use crate::{JobKey, JobPage, Page, ReceivedEntry, ReceivedKey, StoreError, job::JOBS, key::RECEIVED};
 
-/// Reads all names once, keeps the `max` first ones after `after`, and looks at those only.
+/// A page of received messages: looks at the files of the page only.
 pub(super) fn page(
     folder: &Path,
     after: Option<&ReceivedKey>,
     max: NonZeroUsize,
 ) -> Result<Page, StoreError> {
-    let failed = |error| failure("list_received", error);
+    const OPERATION: &str = "list_received";
+    let parse = |name: &str| ReceivedKey::parse(&format!("{RECEIVED}{name}")).ok();
+    let (keys, more) = first(OPERATION, folder, parse, after, max)?;
+    let entry = |key: ReceivedKey| {
+        let metadata = fs::metadata(folder.join(key.name()))?;
+        Ok(ReceivedEntry { received_at: metadata.modified()?, size_bytes: metadata.len(), key })
+    };
+    let entries = keys.into_iter().map(entry).collect::<Result<Vec<_>, _>>();
+    let entries = entries.map_err(|error| failure(OPERATION, error))?;
+    let next = entries.last().filter(|_| more).map(|entry| entry.key.clone());
+    Ok(Page { entries, next })
+}
+
+/// A page of jobs.
+pub(super) fn jobs(folder: &Path, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
+    let parse = |name: &str| JobKey::parse(&format!("{JOBS}{name}")).ok();
+    let (keys, more) = first("list_jobs", folder, parse, after, max)?;
+    let next = keys.last().filter(|_| more).cloned();
+    Ok(JobPage { keys, next })
+}
+
+/// Reads all names once and keeps the `max` first ones after `after`; whether there are more.
+fn first<K: Ord>(
+    operation: &'static str,
+    folder: &Path,
+    parse: impl Fn(&str) -> Option<K>,
+    after: Option<&K>,
+    max: NonZeroUsize,
+) -> Result<(Vec<K>, bool), StoreError> {
+    let failed = |error| failure(operation, error);
     let mut first = BinaryHeap::new();
     let mut more = false;
     for entry in fs::read_dir(folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        let Some(key) = name.to_str().and_then(|name| ReceivedKey::parse(&format!("{RECEIVED}{name}")).ok())
-        else {
-            continue;
-        };
+        let Some(key) = name.to_str().and_then(&parse) else { continue };
         if after.is_some_and(|after| key <= *after) {
             continue;
         }
@@ -29,12 +55,5 @@ pub(super) fn page(
             more = true;
         }
     }
-    let entry = |key: ReceivedKey| {
-        let metadata = fs::metadata(folder.join(key.name()))?;
-        Ok(ReceivedEntry { received_at: metadata.modified()?, size_bytes: metadata.len(), key })
-    };
-    let entries =
-        first.into_sorted_vec().into_iter().map(entry).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    let next = entries.last().filter(|_| more).map(|entry| entry.key.clone());
-    Ok(Page { entries, next })
+    Ok((first.into_sorted_vec(), more))
 }
