@@ -1,0 +1,84 @@
+//! What is converted: the worked update example, and the same Patient with its lists 10 and 100 times as long.
+
+use std::fs;
+
+use fhir_adt::{Conversion, Interaction, Mapper, MappingConfig, MappingContext};
+use serde_json::Value;
+
+/// One Patient, as JSON and as the message it becomes.
+pub(crate) struct Subject {
+    pub(crate) json: Vec<u8>,
+    pub(crate) er7: String,
+}
+
+impl Subject {
+    /// The example with every list of identifiers, names, addresses and numbers `times` as long, each member another.
+    pub(crate) fn new(mapper: &Mapper, times: usize) -> Self {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/2-update.request.json");
+        let json = fs::read(path).expect("the example is there");
+        let json = if times == 1 { json } else { lengthened(&json, times) };
+        let conversion = to_adt(mapper, &json);
+        let er7 = conversion.messages[0].er7.clone();
+        Self { json, er7 }
+    }
+}
+
+pub(crate) fn mapper() -> Mapper {
+    Mapper::new(MappingConfig::default()).expect("the defaults are valid")
+}
+
+/// FHIR → ER7 as the hook does it, from the bytes of a request.
+pub(crate) fn to_adt(mapper: &Mapper, json: &[u8]) -> Conversion {
+    let patient: Value = serde_json::from_slice(json).expect("JSON");
+    mapper.patient_to_adt(&patient, Interaction::Update, &context()).expect("valid input")
+}
+
+/// ER7 → FHIR, to the bytes of an answer.
+pub(crate) fn to_json(mapper: &Mapper, er7: &str) -> Vec<u8> {
+    let text = hl7v2::Text::from_text(er7).expect("our own message");
+    let read = mapper.adt_to_patient(&text).expect("our own message");
+    let fhir_adt::Subject::Snapshot(patient) = read.subject else { return Vec::new() };
+    serde_json::to_vec(&patient).expect("JSON")
+}
+
+pub(crate) fn context() -> MappingContext<'static> {
+    MappingContext {
+        receipt_time: "2024-03-02T19:05:10Z".parse().expect("a time"),
+        request_id: "r-1",
+        patient_id: "p-204",
+        destination: "default",
+        lookup: None,
+        previous: None,
+    }
+}
+
+/// The Patient with its lists repeated until it is `times` as long.
+fn lengthened(json: &[u8], times: usize) -> Vec<u8> {
+    let mut patient: Value = serde_json::from_slice(json).expect("JSON");
+    let length = |value: &Value| serde_json::to_vec_pretty(value).map_or(0, |json| json.len());
+    let repeated: usize = LISTS.iter().map(|(list, _)| length(&patient[list])).sum();
+    let rounds = (length(&patient) * (times - 1)).div_ceil(repeated) + 1;
+    for (list, varied) in LISTS {
+        let members = patient[list].as_array().cloned().unwrap_or_default();
+        let mut longer = Vec::with_capacity(members.len() * rounds);
+        for round in 0..rounds {
+            for mut member in members.iter().cloned() {
+                if let Some(Value::String(text)) = member.pointer_mut(varied) {
+                    text.push_str(&format!(" {round}"));
+                }
+                longer.push(member);
+            }
+        }
+        patient[list] = Value::Array(longer);
+    }
+    serde_json::to_vec_pretty(&patient).expect("JSON")
+}
+
+/// The lists that are repeated, and what differs in each repetition.
+const LISTS: [(&str, &str); 5] = [
+    ("identifier", "/value"),
+    ("name", "/family"),
+    ("telecom", "/value"),
+    ("address", "/city"),
+    ("generalPractitioner", "/display"),
+];
