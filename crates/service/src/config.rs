@@ -12,9 +12,11 @@ pub mod duration;
 mod environment;
 mod error;
 mod locate;
+mod origin;
 mod secret;
 
 pub use error::{ConfigError, EXIT_CONFIG, Problem};
+pub use origin::{Origin, Origins, Setting};
 pub use secret::Secret;
 
 use environment::Overrides;
@@ -45,45 +47,88 @@ pub fn load_with<T: DeserializeOwned>(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<T, ConfigError> {
     let mut problems = Vec::new();
-    let mut merged = parse("the embedded defaults", defaults, &mut problems);
-    let mut text = String::new();
-    if let Some(path) = file {
-        let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(read) => text = read,
-            Err(error) => problems.push(Problem::new(name.clone(), format!("cannot be read: {error}"))),
-        }
-        merge(&mut merged, parse(&name, &text, &mut problems));
-    }
-    let mut overrides = Overrides::read(environment, &mut problems);
-    let file_name = file.map(|path| path.display().to_string());
-    let origin = |path: &[String], overrides: &Overrides| match overrides.covering(path) {
-        Some(variable) => format!("environment variable {variable}"),
-        None => {
-            let name = file_name.as_deref().unwrap_or("the embedded defaults");
-            locate::line(&text, path).map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"))
-        }
-    };
+    let mut layers = Layers::read(defaults, file, environment, &mut problems);
+    layers.deserialize(problems)
+}
 
-    // serde stops at the first error: note it, take the key out, and try again until nothing is left to say.
-    loop {
-        let fault = match read::<T>(&merged, &overrides) {
-            Ok(config) if problems.is_empty() => return Ok(config),
-            Ok(_) => break,
-            Err(fault) => fault,
-        };
-        let elsewhere = |readings: &Overrides| {
-            read::<T>(&merged, readings).err().is_none_or(|next| next.path != fault.path)
-        };
-        if overrides.retype(&fault.path, elsewhere) {
-            continue;
+/// As [`load`], and remembers where each setting came from.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_origins<T: DeserializeOwned>(
+    defaults: &str,
+    file: Option<&Path>,
+) -> Result<(T, Origins), ConfigError> {
+    let named = std::env::var_os(FILE_VARIABLE).map(std::path::PathBuf::from);
+    let mut problems = Vec::new();
+    let mut layers = Layers::read(defaults, file.or(named.as_deref()), std::env::vars_os(), &mut problems);
+    let config = layers.deserialize(problems)?;
+    Ok((config, Origins::of(layers)))
+}
+
+/// Defaults, file and environment, not yet typed.
+struct Layers {
+    /// Defaults and file.
+    merged: Table,
+    overrides: Overrides,
+    /// Name and text of the file.
+    file: Option<(String, String)>,
+}
+
+impl Layers {
+    fn read(
+        defaults: &str,
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut merged = parse("the embedded defaults", defaults, problems);
+        let file = file.map(|path| {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
+                problems.push(Problem::new(name.clone(), format!("cannot be read: {error}")));
+                String::new()
+            });
+            merge(&mut merged, parse(&name, &text, problems));
+            (name, text)
+        });
+        let overrides = Overrides::read(environment, problems);
+        Self { merged, overrides, file }
+    }
+
+    /// Types the layers. serde stops at the first error: it is noted, its key taken out, and tried again until nothing
+    /// is left to say.
+    fn deserialize<T: DeserializeOwned>(&mut self, mut problems: Vec<Problem>) -> Result<T, ConfigError> {
+        loop {
+            let fault = match read::<T>(&self.merged, &self.overrides) {
+                Ok(config) if problems.is_empty() => return Ok(config),
+                Ok(_) => break,
+                Err(fault) => fault,
+            };
+            let merged = &self.merged;
+            let elsewhere = |readings: &Overrides| {
+                read::<T>(merged, readings).err().is_none_or(|next| next.path != fault.path)
+            };
+            if self.overrides.retype(&fault.path, elsewhere) {
+                continue;
+            }
+            problems.push(Problem::new(self.place(&fault.path), fault.text()));
+            if !(self.overrides.remove(&fault.path) || remove(&mut self.merged, &fault.path)) {
+                break;
+            }
         }
-        problems.push(Problem::new(origin(&fault.path, &overrides), fault.text()));
-        if !(overrides.remove(&fault.path) || remove(&mut merged, &fault.path)) {
-            break;
+        Err(ConfigError::new(problems))
+    }
+
+    /// Where a setting is written, or the part of its path that is.
+    fn place(&self, path: &[String]) -> String {
+        match (Origin::of(self, path), &self.file) {
+            (Origin::Default, Some((name, text))) => {
+                locate::line(text, path).map_or_else(|| name.clone(), |line| format!("{name}:{line}"))
+            }
+            (origin, _) => origin.to_string(),
         }
     }
-    Err(ConfigError::new(problems))
 }
 
 fn read<T: DeserializeOwned>(merged: &Table, overrides: &Overrides) -> Result<T, locate::Fault> {

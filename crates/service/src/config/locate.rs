@@ -94,21 +94,32 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// The line (from 1) on which `path`, or the longest part of it that exists, is written.
 pub(super) fn line(text: &str, path: &[String]) -> Option<usize> {
-    let root = DeTable::parse(text).ok()?;
+    written(text, path).last().copied()
+}
+
+/// The line (from 1) on which `path` itself is written.
+pub(super) fn exact_line(text: &str, path: &[String]) -> Option<usize> {
+    let lines = written(text, path);
+    lines.last().copied().filter(|_| lines.len() == path.len())
+}
+
+/// The lines of the keys of `path`, as far as they are written.
+fn written(text: &str, path: &[String]) -> Vec<usize> {
+    let mut lines = Vec::new();
+    let Ok(root) = DeTable::parse(text) else { return lines };
     let mut table = root.get_ref();
-    let mut found = None;
     for key in path {
         let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref().as_ref() == key.as_str())
         else {
             break;
         };
-        found = Some(line_of(text, name.span().start));
+        lines.push(line_of(text, name.span().start));
         match value.get_ref() {
             DeValue::Table(inner) => table = inner,
             _ => break,
         }
     }
-    found
+    lines
 }
 
 /// The line (from 1) of a byte offset.

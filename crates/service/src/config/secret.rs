@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A secret setting. `Debug` says only how long it is.
+/// A secret setting. `Debug` and `Serialize` say only how long it is.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -22,5 +22,12 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "set ({} bytes)", self.0.len())
+    }
+}
+
+/// Writes what `Debug` shows: a configuration that is printed shows no secret.
+impl serde::Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{self:?}"))
     }
 }

@@ -1,15 +1,15 @@
 use std::{collections::BTreeMap, ffi::OsString, io::Write, time::Duration};
 
-use super::{ConfigError, Secret, load_with};
+use super::{ConfigError, Layers, Origins, Secret, load_with};
 
-#[derive(Debug, Default, PartialEq, serde::Deserialize)]
+#[derive(Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
     server: Server,
     backend: Backend,
 }
 
-#[derive(Debug, PartialEq, serde::Deserialize)]
+#[derive(Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct Server {
     listen: String,
@@ -38,7 +38,7 @@ impl Default for Server {
     }
 }
 
-#[derive(Debug, PartialEq, serde::Deserialize)]
+#[derive(Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Backend {
     File { path: String },
@@ -165,4 +165,32 @@ fn secrets_do_not_show_in_debug() {
     let shown = format!("{config:?}");
     assert!(shown.contains("set (7 bytes)") && !shown.contains("hunter2"), "{shown}");
     assert_eq!(config.server.token.unwrap().expose(), "hunter2");
+}
+
+#[test]
+fn shows_each_setting_with_the_layer_that_decided_it() {
+    let mut named = tempfile::NamedTempFile::new().unwrap();
+    named.write_all(b"[server]\nport = 81\ntoken = \"hunter2\"\n\n[server.labels]\nx = \"y\"\n").unwrap();
+    let name = named.path().display().to_string();
+    let variable = ("ADT_BRIDGE__SERVER__IDLE", "30s");
+    let environment = [(OsString::from(variable.0), OsString::from(variable.1))];
+    let mut layers = Layers::read(DEFAULTS, Some(named.path()), environment, &mut Vec::new());
+    let config: Config = layers.deserialize(Vec::new()).unwrap();
+    let settings = Origins::of(layers).settings(&config).unwrap();
+    let shown: Vec<String> = settings
+        .iter()
+        .map(|setting| format!("{} = {} ({})", setting.name(), setting.value, setting.origin))
+        .collect();
+    for expected in [
+        "backend.path = \"data\" (the embedded defaults)".to_owned(),
+        format!("server.port = 81 ({name}:2)"),
+        format!("server.token = \"set (7 bytes)\" ({name}:3)"),
+        format!("server.labels.x = \"y\" ({name}:6)"),
+        "server.listen = \"127.0.0.1\" (the embedded defaults)".to_owned(),
+        "server.idle = \"30s\" (environment variable ADT_BRIDGE__SERVER__IDLE)".to_owned(),
+    ] {
+        assert!(shown.contains(&expected), "{expected}\n{shown:#?}");
+    }
+    let port = settings.iter().find(|setting| setting.name() == "server.port").unwrap();
+    assert_eq!(port.variable(), "ADT_BRIDGE__SERVER__PORT");
 }
