@@ -22,6 +22,7 @@ ALLOWED = {
     "message-store": set(),
     "mllp": {"credentials"},
     "queue": set(),
+    "secret-files": {"credentials", "service"},
     "sender": {"hl7v2", "mllp", "queue", "service"},
     "service": set(),
     "test-hl7-server": {"hl7v2", "message-store", "mllp", "service"},
@@ -31,7 +32,7 @@ ALLOWED = {
 PURE = {"fhir-adt", "hl7v2"}
 IMPURE = {"tokio", "rand", "reqwest", "rusqlite", "axum", "uuid", "tracing"}
 # The only packages that may name an AWS SDK.
-AWS = {"message-store", "queue"}
+AWS = {"message-store", "queue", "secret-files"}
 # Never in what we build: one TLS stack, on aws-lc-rs.
 BANNED = ["ring", "openssl", "openssl-sys", "native-tls", "rustls-pemfile"]
 # `service::telemetry` lets these crates log below `info`.
