@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::error::HookError;
+use crate::{error::HookError, resource_types};
 
 /// How long the body says it is; the limit when it does not say.
 ///
@@ -49,6 +49,17 @@ pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, HookError>
         (None, Ok(Value::Object(members))) => Ok(members),
         (None, Ok(_)) => Err(HookError::NotObject),
         (None, Err(error)) => Err(HookError::NotJson { line: error.line(), column: error.column() }),
+    }
+}
+
+/// What a resource says it is; `None` for a name that R4 does not have.
+///
+/// # Errors
+/// When it says nothing.
+pub(crate) fn resource_type(resource: &Map<String, Value>) -> Result<Option<&'static str>, HookError> {
+    match resource.get("resourceType") {
+        None | Some(Value::Null) => Err(HookError::ResourceTypeMissing),
+        Some(kind) => Ok(kind.as_str().and_then(resource_types::known)),
     }
 }
 
@@ -183,9 +194,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::routes::Surface;
 
     fn text(body: &[u8]) -> String {
-        parse_object(body).unwrap_err().answer().text
+        parse_object(body).unwrap_err().answer(Surface::Fhir).text
     }
 
     #[test]

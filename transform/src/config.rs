@@ -69,6 +69,19 @@ pub struct HookConfig {
     pub destination: String,
     /// Which messages wait for each other.
     pub ordering: OrderingScope,
+    /// What becomes of elements that R4 does not have. `Prefer: handling=…` of a request counts more.
+    pub handling: Handling,
+}
+
+/// What becomes of elements that R4 does not have (FHIR R4 http §3.1.0.1.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Handling {
+    /// They are ignored, and told.
+    #[default]
+    Lenient,
+    /// They are refused.
+    Strict,
 }
 
 /// What one ordering group of the queue holds.
@@ -99,6 +112,7 @@ impl Default for HookConfig {
             max_requests: 256,
             destination: "default".to_owned(),
             ordering: OrderingScope::Patient,
+            handling: Handling::Lenient,
         }
     }
 }
@@ -116,7 +130,9 @@ impl HookConfig {
         }
         let plain = |segment: &str| {
             let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-            !segment.is_empty() && segment != "persistence" && segment.bytes().all(known)
+            !segment.is_empty()
+                && !["persistence", "fhir", "hook"].contains(&segment)
+                && segment.bytes().all(known)
         };
         let base = self.base();
         let path = base.strip_prefix('/').is_some_and(|path| path.split('/').all(plain));

@@ -1,17 +1,24 @@
 //! Why a request is refused, and the one place where that becomes an HTTP answer.
 //!
 //! [`HookError::answer`] is the translation: status, FHIR issue type, text for the client, headers. The persistence
-//! surface wraps it in its envelope; another surface needs another wrapper, not another translation.
+//! surface wraps it in its envelope, every other one in an OperationOutcome.
+
+mod refusal;
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use message_store::StoreError;
 use queue::QueueError;
 use serde_json::json;
 
-use crate::envelope;
+pub(crate) use self::refusal::{Fault, Refusal};
+use crate::{
+    envelope, fhir,
+    outcome::{Issue, operation_outcome},
+    routes::Surface,
+};
 
 /// Why the hook could not start, or not go on.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +41,7 @@ pub enum Error {
 
 /// Why a request is not done. `Display` is for the log and holds no value of a request.
 #[derive(Debug, thiserror::Error)]
+#[expect(dead_code, reason = "Bundles and read-backs come with their own changes")]
 pub(crate) enum HookError {
     #[error("body is not JSON at line {line} column {column}")]
     NotJson { line: usize, column: usize },
@@ -71,10 +79,12 @@ pub(crate) enum HookError {
     InvalidId,
     #[error("body id does not match the path")]
     IdDiffers { path: String, missing: bool },
-    #[error("the mapping refuses the resource: {}", places(.issues))]
-    Refused { issues: Vec<Refusal> },
+    #[error("the mapping refuses the resource: {}", refusal::places(.refusals))]
+    Refused { refusals: Vec<Refusal> },
     #[error("no such patient")]
     NotFound { id: String },
+    #[error("the patient was deleted")]
+    Gone { id: String },
     #[error("no such path")]
     NoSuchPath,
     #[error("method is not allowed here")]
@@ -101,23 +111,28 @@ pub(crate) enum HookError {
     Store(#[source] StoreError),
     #[error("stored message cannot be read: {reason}")]
     Unreadable { id: String, reason: String },
+    #[error("another process is writing the patient")]
+    Busy,
+    #[error("bundle type is not supported")]
+    BundleType { name: String },
+    #[error("bundle has more than {limit} entries")]
+    TooManyEntries { limit: usize },
+    #[error("bundle: {reason}")]
+    Bundle { reason: &'static str },
+    #[error("entry {index}: {error}")]
+    Entry { index: usize, error: Box<Self> },
+    #[error("event is not readable: {reason}")]
+    Event { reason: &'static str },
+    #[error("no source server is configured")]
+    NoSource,
+    #[error("the source server is not on the list")]
+    ForeignSource { host: String },
     #[error("too many requests")]
     TooManyRequests,
     #[error("shutting down")]
     Draining,
     #[error("internal error: {reason}")]
     Internal { trace: String, reason: &'static str },
-}
-
-/// One thing the mapping does not take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// FHIR issue type.
-    pub(crate) code: &'static str,
-    /// FHIRPath of the element.
-    pub(crate) expression: String,
-    /// Rule and reason, without values.
-    pub(crate) diagnostics: String,
 }
 
 /// An error as HTTP and FHIR say it.
@@ -130,8 +145,8 @@ pub(crate) struct Answer {
 }
 
 impl HookError {
-    /// The translation. Final: 400 404 405 406 412 413 415 501; worth a retry: 408 429 500 503.
-    pub(crate) fn answer(&self) -> Answer {
+    /// The translation. Final: 400 404 405 406 410 412 413 415 422 501; worth a retry: 408 429 500 503.
+    pub(crate) fn answer(&self, surface: Surface) -> Answer {
         let answer = |status, code, text: &str| Answer { status, code, text: text.to_owned() };
         match self {
             Self::NotJson { line, column } => {
@@ -161,7 +176,8 @@ impl HookError {
                 answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text)
             }
             Self::NotAcceptable => {
-                answer(StatusCode::NOT_ACCEPTABLE, "not-supported", "Only application/json can be produced.")
+                let text = "Only application/fhir+json can be produced.";
+                answer(StatusCode::NOT_ACCEPTABLE, "not-supported", text)
             }
             Self::ResourceTypeMissing => {
                 answer(StatusCode::BAD_REQUEST, "required", "resourceType is missing.")
@@ -184,11 +200,15 @@ impl HookError {
                 let text = format!("Can not update Patient/{path}: body id is {how}.");
                 answer(StatusCode::BAD_REQUEST, "invalid", &text)
             }
-            Self::Refused { issues } => answer(StatusCode::BAD_REQUEST, "processing", &refused(issues)),
+            Self::Refused { refusals } => {
+                let (status, code) = refusal::status(refusals, surface);
+                answer(status, code, &refusal::text(refusals))
+            }
             Self::NotFound { id } => {
                 let text = format!("Unable to find resource Patient with {id}");
                 answer(StatusCode::NOT_FOUND, "not-found", &text)
             }
+            Self::Gone { id } => answer(StatusCode::GONE, "deleted", &format!("Patient/{id} was deleted.")),
             Self::NoSuchPath => answer(StatusCode::NOT_FOUND, "not-found", "No such path."),
             Self::MethodNotAllowed { method, .. } => {
                 let text = format!("{method} is not allowed here.");
@@ -216,7 +236,7 @@ impl HookError {
                 let text = format!("Message is {size} bytes, the queue takes {limit}.");
                 answer(StatusCode::PAYLOAD_TOO_LARGE, "too-long", &text)
             }
-            Self::Queue(_) | Self::WriteTimeout => {
+            Self::Queue(_) | Self::WriteTimeout | Self::Busy => {
                 let text = "Unable to pass request to back end system";
                 answer(StatusCode::SERVICE_UNAVAILABLE, "transient", text)
             }
@@ -231,6 +251,29 @@ impl HookError {
             Self::Unreadable { id, .. } => {
                 let text = format!("Stored message of Patient/{id} cannot be read.");
                 answer(StatusCode::INTERNAL_SERVER_ERROR, "exception", &text)
+            }
+            Self::BundleType { name } => {
+                let text = format!("Bundle type {name} is not supported.");
+                answer(StatusCode::BAD_REQUEST, "not-supported", &text)
+            }
+            Self::TooManyEntries { limit } => {
+                let text = format!("Bundle has more than {limit} entries.");
+                answer(StatusCode::UNPROCESSABLE_ENTITY, "too-costly", &text)
+            }
+            Self::Bundle { reason } | Self::Event { reason } => {
+                answer(StatusCode::BAD_REQUEST, "invalid", reason)
+            }
+            Self::Entry { index, error } => {
+                let Answer { status, code, text } = error.answer(surface);
+                Answer { status, code, text: format!("Bundle.entry[{index}]: {text}") }
+            }
+            Self::NoSource => {
+                let text = "Id-only notifications need a source server.";
+                answer(StatusCode::NOT_IMPLEMENTED, "not-supported", text)
+            }
+            Self::ForeignSource { host } => {
+                let text = format!("{host} is not an allowed source.");
+                answer(StatusCode::UNPROCESSABLE_ENTITY, "forbidden", &text)
             }
             Self::TooManyRequests => answer(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many requests."),
             Self::Draining => answer(StatusCode::SERVICE_UNAVAILABLE, "transient", "Shutting down."),
@@ -254,20 +297,23 @@ impl HookError {
     }
 }
 
-/// The persistence surface: `{"resource":{},"message":"…"}`.
-impl IntoResponse for HookError {
-    fn into_response(self) -> Response {
-        let Answer { status, code, text } = self.answer();
+impl HookError {
+    /// The answer to the client, and the one line of log that a refusal gets.
+    pub(crate) fn respond(&self, surface: Surface) -> Response {
+        let Answer { status, code, text } = self.answer(surface);
         if status.is_server_error() {
             tracing::error!(http.status = status.as_u16(), issue = code, error = %self, "refused: {self}");
         } else {
             tracing::info!(http.status = status.as_u16(), issue = code, error = %self, "refused: {self}");
         }
-        let mut response = envelope::response(status, &json!({}), &text);
+        let mut response = match surface {
+            Surface::Persistence => envelope::response(status, &json!({}), &text),
+            Surface::Fhir => fhir::response(status, &operation_outcome(&self.issues(surface))),
+        };
         let headers = response.headers_mut();
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            // Spread over two seconds, so that refused clients do not come back at once.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(rand::random_range(1..=2_u16)));
+            // Spread, so that refused clients do not come back at once.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(rand::random_range(1..=30_u16)));
         }
         if let Self::MethodNotAllowed { allow, .. } = &self {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -276,6 +322,33 @@ impl IntoResponse for HookError {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// What the OperationOutcome holds: one issue, or one for each element that is to blame.
+    pub(crate) fn issues(&self, surface: Surface) -> Vec<Issue> {
+        match self {
+            Self::Refused { refusals } => refusals.iter().map(Refusal::issue).collect(),
+            other => {
+                let Answer { code, text, .. } = other.answer(surface);
+                let expression = other.expression();
+                vec![Issue { severity: "error", code, expression, diagnostics: text }]
+            }
+        }
+    }
+
+    /// The element to blame, as a FHIRPath.
+    fn expression(&self) -> String {
+        match self {
+            Self::DuplicateKey { path } => path.clone(),
+            Self::ResourceTypeMissing | Self::ResourceTypeDiffers { .. } => {
+                "Resource.resourceType".to_owned()
+            }
+            Self::InvalidId | Self::IdDiffers { .. } => "Patient.id".to_owned(),
+            Self::BundleType { .. } => "Bundle.type".to_owned(),
+            Self::TooManyEntries { .. } => "Bundle.entry".to_owned(),
+            Self::Entry { index, .. } => format!("Bundle.entry[{index}]"),
+            _ => String::new(),
+        }
     }
 }
 
@@ -295,23 +368,3 @@ impl From<QueueError> for HookError {
         }
     }
 }
-
-/// The sample's text, then what is wrong and where.
-fn refused(issues: &[Refusal]) -> String {
-    let mut text = "Unable to parse resource Patient".to_owned();
-    for (index, issue) in issues.iter().take(MOST_ISSUES).enumerate() {
-        text.push_str(if index == 0 { ": " } else { "; " });
-        text.push_str(&format!("{} {} ({})", issue.expression, issue.diagnostics, issue.code));
-    }
-    if issues.len() > MOST_ISSUES {
-        text.push_str(&format!("; and {} more", issues.len() - MOST_ISSUES));
-    }
-    text
-}
-
-fn places(issues: &[Refusal]) -> String {
-    let places: Vec<_> = issues.iter().take(MOST_ISSUES).map(|issue| issue.code).collect();
-    places.join(", ")
-}
-
-const MOST_ISSUES: usize = 10;

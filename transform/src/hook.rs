@@ -9,29 +9,30 @@ use std::{
 };
 
 use axum::{
+    body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, request::Parts},
     response::Response,
 };
 use data_encoding::HEXLOWER;
 use message_store::{MessageStore, PatientKey};
 use queue::{GroupId, Queue};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::{
-    Config, Dependencies, Error, OrderingScope, body, envelope,
+    Config, Dependencies, Error, Handling, OrderingScope, body,
     error::HookError,
-    lookup,
+    fhir,
     mapping::Mapping,
     negotiate,
     patient_lock::PatientLocks,
-    resource_types,
-    routes::{self, Place},
-    write::{self, Outcome, Request as Write, Verb},
+    persistence,
+    routes::{self, Place, Surface},
+    write::{self, Origin, Outcome, Verb, Write},
 };
 
 /// What all requests share.
@@ -43,6 +44,7 @@ pub(crate) struct Hook {
     ordering: OrderingScope,
     destination: String,
     base: String,
+    lenient: bool,
     max_body_bytes: usize,
     body_timeout: Duration,
     request_timeout: Duration,
@@ -65,6 +67,7 @@ impl Hook {
             ordering: hook.ordering,
             destination: hook.destination.clone(),
             base: hook.base().to_owned(),
+            lenient: hook.handling == Handling::Lenient,
             max_body_bytes: hook.max_body_bytes,
             body_timeout: hook.body_timeout,
             request_timeout: hook.request_timeout,
@@ -76,7 +79,12 @@ impl Hook {
     }
 
     /// Answers one request.
-    pub(crate) async fn handle(self: &Arc<Self>, request: Request) -> Result<Response, HookError> {
+    pub(crate) async fn handle(self: &Arc<Self>, request: Request) -> Response {
+        let surface = Surface::of(&self.base, request.uri().path());
+        self.answer(request).await.unwrap_or_else(|error| error.respond(surface))
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request) -> Result<Response, HookError> {
         if self.is_draining() {
             return Err(HookError::Draining);
         }
@@ -84,124 +92,58 @@ impl Hook {
         let (parts, body) = request.into_parts();
         let place = routes::place(&self.base, parts.uri.path())?;
         negotiate::check_accept(&parts.headers)?;
-        match (&place, &parts.method) {
-            (Place::Patients, &Method::POST) => {
-                let content = self.receive(&parts.headers, body).await?;
-                self.create(&parts.headers, &content.bytes).await
-            }
-            (Place::Patient { id }, &Method::PUT) => {
-                let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
-                let content = self.receive(&parts.headers, body).await?;
-                self.update(&parts.headers, patient, &content.bytes).await
-            }
-            (Place::Patient { id }, &Method::DELETE) => {
-                let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
-                self.delete(&parts.headers, patient).await
-            }
-            (Place::Patient { id }, &(Method::GET | Method::HEAD)) => {
-                let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
-                let read = lookup::patient(self, &patient);
-                tokio::time::timeout(self.request_timeout, read).await.unwrap_or(Err(HookError::ReadTimeout))
-            }
-            (place, method) => Err(routes::refused_method(place, method, parts.uri.query().is_some())),
+        match place {
+            Place::Persistence(resources) => persistence::answer(self, resources, &parts, body).await,
+            place => fhir::answer(self, place, &parts, body).await,
         }
     }
 
-    async fn create(self: &Arc<Self>, headers: &HeaderMap, content: &[u8]) -> Result<Response, HookError> {
-        if headers.contains_key(negotiate::IF_NONE_EXIST) {
-            return Err(HookError::ConditionalCreate);
-        }
-        let resource = patient(content)?;
-        let request = fingerprint(headers, Verb::Create, content);
-        // The server names a new resource. A repeat of a named request finds the name it was given before.
-        let seed = request.as_ref().map_or_else(rand::random, |request| {
-            let hash: [u8; 32] = Sha256::digest(request.as_bytes()).into();
-            std::array::from_fn(|index| hash.get(index).copied().unwrap_or_default())
-        });
-        let id = uuid::Builder::from_random_bytes(seed).into_uuid().to_string();
-        let patient = PatientKey::new(&id).map_err(|_| HookError::InvalidId)?;
-        let outcome = self.write(headers, Verb::Create, patient.clone(), Some(resource), request).await?;
-        Ok(self.written(&patient, outcome))
-    }
-
-    async fn update(
-        self: &Arc<Self>,
-        headers: &HeaderMap,
-        patient: PatientKey,
-        content: &[u8],
-    ) -> Result<Response, HookError> {
-        let resource = self::patient(content)?;
-        match resource.get("id").filter(|id| !id.is_null()) {
-            None => return Err(HookError::IdDiffers { path: patient.id().to_owned(), missing: true }),
-            Some(Value::String(id)) if PatientKey::new(id).is_err() => return Err(HookError::InvalidId),
-            Some(id) if id != patient.id() => {
-                return Err(HookError::IdDiffers { path: patient.id().to_owned(), missing: false });
-            }
-            Some(_) => {}
-        }
-        let request = fingerprint(headers, Verb::Update, content);
-        let outcome = self.write(headers, Verb::Update, patient.clone(), Some(resource), request).await?;
-        Ok(self.written(&patient, outcome))
-    }
-
-    async fn delete(
-        self: &Arc<Self>,
-        headers: &HeaderMap,
-        patient: PatientKey,
-    ) -> Result<Response, HookError> {
-        let request = fingerprint(headers, Verb::Delete, &[]);
-        let outcome = self.write(headers, Verb::Delete, patient.clone(), None, request).await?;
-        Ok(self.written(&patient, outcome))
-    }
-
-    /// Runs a write to its end on a task of its own, and waits for it as long as a client may wait.
-    async fn write(
-        self: &Arc<Self>,
+    /// A write as its request says, with everything else at its default.
+    pub(crate) fn write(
+        &self,
         headers: &HeaderMap,
         verb: Verb,
         patient: PatientKey,
         resource: Option<Map<String, Value>>,
-        request: Option<String>,
-    ) -> Result<Outcome, HookError> {
-        let write = Write {
+    ) -> Write {
+        Write {
             verb,
             patient,
             resource,
-            request,
+            told: None,
+            replay: false,
+            origin: Origin::Live,
+            request: None,
             traceparent: negotiate::traceparent(headers),
             if_match: negotiate::if_match(headers),
             only_if_new: negotiate::only_if_new(headers),
-        };
+            lenient: negotiate::lenient(headers).unwrap_or(self.lenient),
+        }
+    }
+
+    /// Runs a write to its end on a task of its own, and waits for it as long as a client may wait.
+    pub(crate) async fn apply(self: &Arc<Self>, write: Write) -> Result<Outcome, HookError> {
         let trace = negotiate::trace_id(&write.traceparent).to_owned();
-        let work = write::perform(Arc::clone(self), write).in_current_span();
-        match tokio::time::timeout(self.request_timeout, self.writes.spawn(work)).await {
+        self.run(trace, write::perform(Arc::clone(self), write)).await
+    }
+
+    /// Runs work to its end even when its client goes away.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        trace: String,
+        work: impl Future<Output = Result<T, HookError>> + Send + 'static,
+    ) -> Result<T, HookError> {
+        let work = self.writes.spawn(work.in_current_span());
+        match tokio::time::timeout(self.request_timeout, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(HookError::Internal { trace, reason: "a write panicked" }),
             Err(_) => Err(HookError::WriteTimeout),
         }
     }
 
-    /// The answer to a write.
-    fn written(&self, patient: &PatientKey, outcome: Outcome) -> Response {
-        match outcome {
-            Outcome::Deleted => {
-                let text = format!("Patient/{} was deleted.", patient.id());
-                envelope::response(StatusCode::OK, &json!({}), &text)
-            }
-            Outcome::Written { resource, version, new } => {
-                let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-                let mut response = envelope::patient(status, resource, Some(&version));
-                let place = format!("{}/persistence/Patient/{}", self.base, patient.id());
-                if let (true, Ok(place)) = (new, HeaderValue::try_from(place)) {
-                    response.headers_mut().insert(header::LOCATION, place);
-                }
-                response
-            }
-        }
-    }
-
-    /// Reads the body, as far as the headers say that it is JSON and there is room for it.
-    async fn receive(&self, headers: &HeaderMap, body: axum::body::Body) -> Result<Content<'_>, HookError> {
+    /// Reads the body as far as there is room for it; one that is not empty must say that it is JSON.
+    pub(crate) async fn receive(&self, parts: &Parts, body: Body) -> Result<Content<'_>, HookError> {
+        let headers = &parts.headers;
         let limit = self.max_body_bytes;
         let size = body::announced(headers, limit)?;
         let room = self.buffers.acquire_many(u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX));
@@ -210,10 +152,9 @@ impl Hook {
             Ok(Err(_)) | Err(_) => return Err(HookError::TooManyRequests),
         };
         let bytes = body::receive(body, limit, self.body_timeout).await?;
-        if bytes.is_empty() {
-            return Err(HookError::EmptyBody);
+        if !bytes.is_empty() {
+            negotiate::check_content_type(headers)?;
         }
-        negotiate::check_content_type(headers)?;
         Ok(Content { bytes, _room: room })
     }
 
@@ -249,6 +190,10 @@ impl Hook {
         &self.base
     }
 
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
@@ -268,26 +213,50 @@ impl Hook {
 }
 
 /// A body, and its share of the room for bodies until the request is answered.
-struct Content<'h> {
-    bytes: bytes::Bytes,
+pub(crate) struct Content<'h> {
+    pub(crate) bytes: bytes::Bytes,
     _room: SemaphorePermit<'h>,
 }
 
-/// Reads a Patient; what is inside is for the mapping to judge.
-fn patient(content: &[u8]) -> Result<Map<String, Value>, HookError> {
-    let resource = body::parse_object(content)?;
-    match resource.get("resourceType") {
-        None | Some(Value::Null) => Err(HookError::ResourceTypeMissing),
-        Some(Value::String(kind)) if kind == "Patient" => Ok(resource),
-        Some(kind) => {
-            let kind = kind.as_str().and_then(resource_types::known);
-            Err(HookError::ResourceTypeDiffers { body: kind, path: "Patient" })
-        }
+impl Content<'_> {
+    /// Where a body is needed.
+    pub(crate) fn or_empty(self) -> Result<Self, HookError> {
+        if self.bytes.is_empty() { Err(HookError::EmptyBody) } else { Ok(self) }
     }
 }
 
+/// Reads a Patient; what is inside is for the mapping to judge.
+pub(crate) fn patient(content: &[u8]) -> Result<Map<String, Value>, HookError> {
+    let resource = body::parse_object(content)?;
+    match body::resource_type(&resource)? {
+        Some("Patient") => Ok(resource),
+        kind => Err(HookError::ResourceTypeDiffers { body: kind, path: "Patient" }),
+    }
+}
+
+/// The id in the body must be the one of the path.
+pub(crate) fn check_id(patient: &PatientKey, resource: &Map<String, Value>) -> Result<(), HookError> {
+    let differs = |missing| HookError::IdDiffers { path: patient.id().to_owned(), missing };
+    match resource.get("id").filter(|id| !id.is_null()) {
+        None => Err(differs(true)),
+        Some(Value::String(id)) if PatientKey::new(id).is_err() => Err(HookError::InvalidId),
+        Some(id) if id != patient.id() => Err(differs(false)),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Names a new patient. The repeat of a named request gets the name it was given before.
+pub(crate) fn new_patient(request: Option<&str>) -> Result<PatientKey, HookError> {
+    let seed = request.map_or_else(rand::random, |request| {
+        let hash: [u8; 32] = Sha256::digest(request.as_bytes()).into();
+        std::array::from_fn(|index| hash.get(index).copied().unwrap_or_default())
+    });
+    let id = uuid::Builder::from_random_bytes(seed).into_uuid().to_string();
+    PatientKey::new(&id).map_err(|_| HookError::InvalidId)
+}
+
 /// Names a write whose client named it: the same name with other content is another write.
-fn fingerprint(headers: &HeaderMap, verb: Verb, content: &[u8]) -> Option<String> {
+pub(crate) fn fingerprint(headers: &HeaderMap, verb: Verb, content: &[u8]) -> Option<String> {
     let key = negotiate::request_key(headers)?;
     let mut hash = Sha256::new();
     hash.update(key.as_bytes());

@@ -17,20 +17,26 @@
 //! in which they reach the queue counts.
 #![warn(missing_docs)]
 
+mod answer;
 mod body;
 mod config;
 mod envelope;
 mod error;
+mod fhir;
 mod hook;
 mod lookup;
 mod mapping;
 mod negotiate;
+mod outcome;
 mod patient_lock;
+mod persistence;
 mod record;
 mod resource_types;
 mod routes;
 mod serve;
+mod source;
 mod stamp;
+mod told;
 mod write;
 
 use std::sync::Arc;
@@ -40,7 +46,7 @@ use queue::Queue;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, HookConfig, OrderingScope, Settings};
+pub use config::{Config, Handling, HookConfig, OrderingScope, Settings};
 pub use error::Error;
 
 /// What the hook stands on.

@@ -1,5 +1,7 @@
 //! The mapping as the hook uses it: the only file that knows the API of `fhir-adt`.
 
+mod report;
+
 use std::collections::HashMap;
 
 use fhir_adt::{
@@ -10,11 +12,7 @@ use jiff::Timestamp;
 use message_store::PatientKey;
 use serde_json::{Value, json};
 
-use crate::{
-    Error,
-    error::{HookError, Refusal},
-    stamp::Stamp,
-};
+use crate::{Error, error::HookError, outcome::Issue, stamp::Stamp};
 
 /// Patient to messages and back, with the settings of this hook.
 pub(crate) struct Mapping {
@@ -41,8 +39,16 @@ pub(crate) struct Message {
     pub(crate) er7: String,
 }
 
+/// The messages of a write, in the order they are sent, and what they do not carry.
+pub(crate) struct Converted {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) issues: Vec<Issue>,
+}
+
 /// A stored message, read.
 pub(crate) struct Reading {
+    /// Trigger event, such as `A28`.
+    pub(crate) event: String,
     /// Says which of two messages is newer.
     pub(crate) time: Stamp,
     pub(crate) said: Said,
@@ -71,30 +77,47 @@ impl Mapping {
             || config.residue != Residue::Off
     }
 
-    /// The messages of a write, in the order they are sent; none where the configuration sends nothing for it.
+    /// The messages of a write; none where the configuration sends nothing for it.
+    ///
+    /// Elements that R4 does not have are left out and told when `lenient`; everything else that is wrong with the
+    /// resource is refused either way.
     pub(crate) fn convert(
         &self,
         patient: &Value,
         interaction: Interaction,
         facts: &Facts<'_>,
-    ) -> Result<Vec<Message>, HookError> {
+        lenient: bool,
+    ) -> Result<Converted, HookError> {
         let lookup = |reference: &str| {
             let id = reference.rsplit('/').next().unwrap_or(reference);
             facts.linked.get(id).cloned()
         };
         let context = MappingContext { lookup: Some(&lookup), ..self.context(facts) };
-        let converted = self.mapper.patient_to_adt(patient, interaction, &context);
-        match converted {
+        let rejection = match self.mapper.patient_to_adt(patient, interaction, &context) {
+            Ok(conversion) => return Ok(converted(conversion)),
             // What was read from a message of somebody else need not be what may be written.
-            Err(_) if interaction == Interaction::Delete => self.delete(facts),
-            converted => converted.map(messages).map_err(refused),
+            Err(_) if interaction == Interaction::Delete => return self.delete(facts),
+            Err(rejection) => rejection,
+        };
+        let unknown = report::unknown_elements(&rejection.report);
+        if !lenient || unknown.is_empty() {
+            return Err(refused(rejection));
         }
+        let mut known = patient.clone();
+        for path in &unknown {
+            report::remove(&mut known, path);
+        }
+        let converted = self.mapper.patient_to_adt(&known, interaction, &context).map(converted);
+        let mut converted = converted.map_err(refused)?;
+        tracing::warn!(elements = unknown.len(), "elements that R4 does not have were ignored");
+        converted.issues.splice(0..0, unknown.iter().map(|path| report::ignored(path)));
+        Ok(converted)
     }
 
     /// The message of a delete when nothing but the id is known.
-    pub(crate) fn delete(&self, facts: &Facts<'_>) -> Result<Vec<Message>, HookError> {
+    pub(crate) fn delete(&self, facts: &Facts<'_>) -> Result<Converted, HookError> {
         let context = self.context(facts);
-        self.mapper.delete_to_adt(facts.patient.id(), &context).map(messages).map_err(refused)
+        self.mapper.delete_to_adt(facts.patient.id(), &context).map(converted).map_err(refused)
     }
 
     /// Reads a stored message back: what it says of this patient.
@@ -119,7 +142,7 @@ impl Mapping {
         };
         // Without any time it is older than everything.
         let time = read.time.and_then(|time| time.parse().ok()).unwrap_or(Timestamp::MIN);
-        Ok(Reading { time: Stamp::of(time), said })
+        Ok(Reading { event: read.event, time: Stamp::of(time), said })
     }
 
     fn context<'a>(&'a self, facts: &Facts<'a>) -> MappingContext<'a> {
@@ -134,8 +157,7 @@ impl Mapping {
     }
 }
 
-/// Notes how many elements the message does not carry; which ones is for the caller of another surface to ask.
-fn messages(conversion: Conversion) -> Vec<Message> {
+fn converted(conversion: Conversion) -> Converted {
     let count = |severity: Severity| {
         conversion.report.issues.iter().filter(|issue| issue.severity == severity).count()
     };
@@ -148,15 +170,12 @@ fn messages(conversion: Conversion) -> Vec<Message> {
         event: format!("ADT^{}", message.event),
         er7: message.er7,
     };
-    conversion.messages.into_iter().map(message).collect()
+    Converted {
+        messages: conversion.messages.into_iter().map(message).collect(),
+        issues: report::issues(&conversion.report),
+    }
 }
 
 fn refused(rejection: Rejection) -> HookError {
-    let errors = rejection.report.issues.into_iter().filter(|issue| issue.severity == Severity::Error);
-    let issues = errors.map(|issue| Refusal {
-        code: issue.code.as_str(),
-        expression: issue.expression,
-        diagnostics: issue.diagnostics,
-    });
-    HookError::Refused { issues: issues.collect() }
+    HookError::Refused { refusals: report::refusals(&rejection.report) }
 }

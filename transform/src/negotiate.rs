@@ -77,6 +77,60 @@ pub(crate) fn only_if_new(headers: &HeaderMap) -> bool {
     headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == "*")
 }
 
+/// `If-None-Match` of a read names the version that is there.
+pub(crate) fn has_version(headers: &HeaderMap, version: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH);
+    let mut tags = values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    tags.any(|tag| {
+        let tag = tag.trim();
+        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == version
+    })
+}
+
+/// `?replay=true`: a version that was sent already is sent again.
+pub(crate) fn replay(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == "replay=true"))
+}
+
+/// What `Prefer: return=…` asks for (RFC 7240 §4.2, FHIR R4 http §3.1.0.1.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Return {
+    Minimal,
+    #[default]
+    Representation,
+    OperationOutcome,
+}
+
+/// The body that the client wants; the first preference counts, unknown ones do not.
+pub(crate) fn preferred_return(headers: &HeaderMap) -> Return {
+    let wanted = preference(headers, "return").and_then(|wanted| match wanted.as_str() {
+        "minimal" => Some(Return::Minimal),
+        "representation" => Some(Return::Representation),
+        "operationoutcome" => Some(Return::OperationOutcome),
+        _ => None,
+    });
+    wanted.unwrap_or_default()
+}
+
+/// `Prefer: handling=lenient` or `strict`; `None` where the client does not say.
+pub(crate) fn lenient(headers: &HeaderMap) -> Option<bool> {
+    match preference(headers, "handling")?.as_str() {
+        "lenient" => Some(true),
+        "strict" => Some(false),
+        _ => None,
+    }
+}
+
+fn preference(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split([',', ';']));
+    preferences.find_map(|preference| {
+        let (key, value) = preference.split_once('=')?;
+        let value = value.trim().trim_matches('"').to_ascii_lowercase();
+        key.trim().eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
 /// FHIR's conditional create.
 pub(crate) const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
 
@@ -112,6 +166,7 @@ fn is_traceparent(value: &str) -> bool {
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is known of a patient: the message that was delivered, the one that was accepted, and which of them counts.
 
-use message_store::{Accepted, Current, MessageStore, PatientKey};
+use message_store::{Accepted, AcceptedRecord, Current, MessageStore, PatientKey};
 use serde_json::Value;
 
 use crate::{
@@ -10,10 +10,31 @@ use crate::{
 };
 
 /// A version as the client sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
+    /// Counts the accepted writes, or more where the sender's server counts more.
     pub(crate) number: u64,
+    /// `meta.versionId`: what the sender told, or the number.
+    pub(crate) id: String,
+    /// `meta.lastUpdated`.
     pub(crate) updated: Stamp,
+}
+
+/// The record, if a write was ever accepted: one without holds a claim only.
+pub(crate) fn known(accepted: &Accepted) -> Option<&AcceptedRecord> {
+    Some(&accepted.record).filter(|record| record.version > 0)
+}
+
+/// The `meta.versionId` of a record.
+pub(crate) fn shown(record: &AcceptedRecord) -> String {
+    let told = record.told.version_id.clone().filter(|_| !record.counted);
+    told.unwrap_or_else(|| record.version.to_string())
+}
+
+/// The version of a record.
+pub(crate) fn version(record: &AcceptedRecord) -> Option<Version> {
+    let updated = Stamp::from_order(&record.order)?;
+    Some(Version { number: record.version, id: shown(record), updated })
 }
 
 /// The state of one patient.
@@ -44,10 +65,10 @@ pub(crate) fn decide(
     accepted: Option<Accepted>,
     current: Option<Current>,
 ) -> Result<Record, HookError> {
-    let Some(Accepted { record, .. }) = accepted else {
+    let Some(record) = accepted.as_ref().and_then(known) else {
         return match current {
             None => Ok(Record::Unknown),
-            Some(current) => record(patient, mapping.read(patient, &current.body)?.said, None),
+            Some(current) => self::record(patient, mapping.read(patient, &current.body)?.said, None),
         };
     };
     let updated = Stamp::from_order(&record.order);
@@ -60,8 +81,7 @@ pub(crate) fn decide(
     if record.deleted {
         return Ok(Record::Deleted);
     }
-    let version = updated.map(|updated| Version { number: record.version, updated });
-    self::record(patient, mapping.read(patient, &record.body)?.said, version)
+    self::record(patient, mapping.read(patient, &record.body)?.said, version(record))
 }
 
 /// The version is not known of a message that did not come through this hook, or not as the last one.

@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     http::header,
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -24,7 +24,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use crate::{HookConfig, error::HookError, hook::Hook, negotiate, routes};
+use crate::{
+    HookConfig,
+    error::HookError,
+    hook::Hook,
+    negotiate,
+    routes::{self, Surface},
+};
 
 /// Serves until `shutdown`; then refuses, finishes and returns.
 pub(crate) async fn serve(
@@ -143,14 +149,14 @@ fn router(hook: Arc<Hook>) -> Router {
 }
 
 async fn handle(State(hook): State<Arc<Hook>>, request: Request) -> Response {
-    hook.handle(request).await.unwrap_or_else(IntoResponse::into_response)
+    hook.handle(request).await
 }
 
 /// What the panic said stays unsaid: it may hold anything.
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     let trace = format!("{:032x}", rand::random::<u128>());
     tracing::error!(trace_id = trace, "a request panicked");
-    HookError::Internal { trace, reason: "a request panicked" }.into_response()
+    HookError::Internal { trace, reason: "a request panicked" }.respond(Surface::Fhir)
 }
 
 /// One line per request: the pattern of its path, never the path.

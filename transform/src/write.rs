@@ -1,312 +1,166 @@
 //! A write, from what is known of the patient to the durable message and its record.
 //!
-//! Order of the steps: decide, convert, read the message back, queue, remember. Nothing is stored before the queue has
-//! the message, so a refused write can be sent again; nothing after it can turn the answer into an error.
+//! Every surface comes down to [`Write`]. Order of the steps: read what is known, decide (`before`), convert, read the
+//! message back, queue, remember. Nothing is stored before the queue has the message, so a refused write can be sent
+//! again; nothing after it can turn the answer into an error. A transaction prepares all its writes before it commits
+//! the first.
 
-use std::{collections::HashMap, sync::Arc};
+mod before;
+mod message;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use fhir_adt::Interaction;
-use message_store::{Accepted, AcceptedRecord, PatientKey, Precondition, StoreError};
-use queue::{Attributes, DeduplicationId, Envelope, Sent};
+use message_store::{AcceptedRecord, Mark, PatientKey, Precondition, StoreError};
 use serde_json::{Map, Value, json};
 
+use self::{
+    before::{Before, Judgement},
+    message::{Composed, Understood},
+};
 use crate::{
     error::HookError,
     hook::Hook,
-    mapping::{Facts, Message, Said},
-    record::{self, Record, Version},
+    outcome::Issue,
+    patient_lock::PatientGuard,
+    record::Version,
     stamp::Stamp,
+    told::{self, Told},
 };
 
-/// What the client wants.
+/// What is to be done. A server that notifies of a create and of an update may use the same method for both: what is
+/// known of the patient decides which message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
+    /// With an id that the hook made.
     Create,
     Update,
     Delete,
 }
 
+/// Where a write comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It happens now.
+    #[default]
+    Live,
+    /// It is history: always an update, never a create.
+    #[expect(dead_code, reason = "the backfill comes with its own change")]
+    Backfill,
+}
+
 /// A write that was asked for.
-pub(crate) struct Request {
+#[derive(Clone)]
+pub(crate) struct Write {
     pub(crate) verb: Verb,
     pub(crate) patient: PatientKey,
     /// `None` for a delete.
     pub(crate) resource: Option<Map<String, Value>>,
+    /// What the sender says of the version. `None` where the hook alone counts: every write is then a new version, in
+    /// the order of arrival.
+    pub(crate) told: Option<Told>,
+    /// Sends a version again that was sent already.
+    pub(crate) replay: bool,
+    pub(crate) origin: Origin,
     /// Stands for the client's name of the request together with its content.
     pub(crate) request: Option<String>,
     pub(crate) traceparent: String,
     pub(crate) if_match: Option<String>,
     pub(crate) only_if_new: bool,
+    /// Ignores elements that R4 does not have.
+    pub(crate) lenient: bool,
 }
 
 /// What was done.
+#[derive(Clone)]
 pub(crate) enum Outcome {
-    Written { resource: Value, version: Version, new: bool },
-    Deleted,
+    /// The patient is as given. `repeated`: it was already, and nothing was sent.
+    Written { resource: Value, version: Version, new: bool, issues: Vec<Issue>, repeated: bool },
+    /// The patient is deleted; `sent`: it was not before.
+    #[expect(dead_code, reason = "for the count of a backfill")]
+    Deleted { sent: bool },
+    /// A newer version was sent already; nothing was done.
+    Stale { given: String, current: String },
 }
 
 /// Performs the write. One patient's writes follow each other in the order they get here.
-pub(crate) async fn perform(hook: Arc<Hook>, request: Request) -> Result<Outcome, HookError> {
-    let _turn = hook.locks().lock(&request.patient).await;
-    let before = Before::read(&hook, &request).await?;
-    if let Some(outcome) = before.repeated(&hook, &request)? {
-        return Ok(outcome);
-    }
-    before.check_conditions(&request)?;
-    match (request.verb, &before.state) {
-        (Verb::Delete, State::Unknown) => {
-            return Err(HookError::NotFound { id: request.patient.id().to_owned() });
-        }
-        (Verb::Delete, State::Deleted) => return Ok(Outcome::Deleted),
-        _ => {}
-    }
-
-    let version = Version { number: before.next_version(), updated: Stamp::now().after(before.updated()) };
-    let write = Write::convert(&hook, &request, &before, version).await?;
-    write.queue(&hook, &request).await?;
-    let new = before.state != State::Present;
-    let outcome = write.outcome(request.verb, new);
-    write.remember(&hook, &request, before.accepted).await;
-    Ok(outcome)
-}
-
-/// What is known of the patient before the write.
-struct Before {
-    accepted: Option<Accepted>,
-    state: State,
-    /// The patient as it is, where a delete or a link needs it.
-    resource: Option<Value>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Unknown,
-    Deleted,
-    Present,
-}
-
-impl Before {
-    async fn read(hook: &Hook, request: &Request) -> Result<Self, HookError> {
-        if request.verb == Verb::Create && request.request.is_none() {
-            // The id was made a moment ago.
-            return Ok(Self { accepted: None, state: State::Unknown, resource: None });
-        }
-        let accepted = hook.store().accepted(&request.patient).await?;
-        if request.verb != Verb::Delete
-            && let Some(there) = &accepted
-        {
-            let state = if there.record.deleted { State::Deleted } else { State::Present };
-            let resource = if hook.mapping().wants_previous() && state == State::Present {
-                match hook.mapping().read(&request.patient, &there.record.body).map(|reading| reading.said) {
-                    Ok(Said::Patient(resource)) => Some(resource),
-                    Ok(Said::Deleted | Said::Nothing) | Err(_) => None,
-                }
-            } else {
-                None
-            };
-            return Ok(Self { accepted, state, resource });
-        }
-        let current = hook.store().current(&request.patient).await?;
-        let (state, resource) =
-            match record::decide(hook.mapping(), &request.patient, accepted.clone(), current) {
-                Ok(Record::Unknown) => (State::Unknown, None),
-                Ok(Record::Deleted) => (State::Deleted, None),
-                Ok(Record::Patient { resource, .. }) => (State::Present, Some(resource)),
-                // There is something; a write replaces or deletes it without having read it.
-                Err(HookError::Unreadable { reason, .. }) => {
-                    tracing::error!(
-                        error = reason,
-                        "stored message cannot be read; the write goes on: {reason}"
-                    );
-                    (State::Present, None)
-                }
-                Err(error) => return Err(error),
-            };
-        Ok(Self { accepted, state, resource })
-    }
-
-    /// The answer that this very request was given before, if it was the last one of the patient. A create names its
-    /// patient after the request, so any state of it means a repeat.
-    fn repeated(&self, hook: &Hook, request: &Request) -> Result<Option<Outcome>, HookError> {
-        let Some(Accepted { record, .. }) = &self.accepted else { return Ok(None) };
-        let same = request.request.is_some() && record.request == request.request;
-        if !(same || request.verb == Verb::Create) || record.deleted != (request.verb == Verb::Delete) {
-            return Ok(None);
-        }
-        if record.deleted {
-            return Ok(Some(Outcome::Deleted));
-        }
-        let said = hook.mapping().read(&request.patient, &record.body)?.said;
-        let (Said::Patient(resource), Some(updated)) = (said, self.updated()) else { return Ok(None) };
-        let new = request.verb == Verb::Create || record.version == 1;
-        Ok(Some(Outcome::Written { resource, version: Version { number: record.version, updated }, new }))
-    }
-
-    fn check_conditions(&self, request: &Request) -> Result<(), HookError> {
-        if request.only_if_new && self.state == State::Present {
-            return Err(HookError::Exists { id: request.patient.id().to_owned() });
-        }
-        let Some(expected) = &request.if_match else { return Ok(()) };
-        let there = self.accepted.as_ref().filter(|_| self.state == State::Present);
-        let current = there.map_or_else(|| "none".to_owned(), |there| there.record.version.to_string());
-        if *expected == current {
-            Ok(())
-        } else {
-            Err(HookError::VersionConflict { expected: expected.clone(), current })
-        }
-    }
-
-    fn next_version(&self) -> u64 {
-        self.accepted.as_ref().map_or(1, |there| there.record.version.saturating_add(1))
-    }
-
-    fn updated(&self) -> Option<Stamp> {
-        self.accepted.as_ref().and_then(|there| Stamp::from_order(&there.record.order))
+pub(crate) async fn perform(hook: Arc<Hook>, write: Write) -> Result<Outcome, HookError> {
+    match prepare(&hook, write).await? {
+        Prepared::Done(outcome) => Ok(outcome),
+        Prepared::Ready(ready) => ready.commit(&hook).await,
     }
 }
 
-/// The messages of a write and what the first of them says, read back.
-struct Write {
-    messages: Vec<Message>,
-    understood: Understood,
-    version: Version,
-    /// Tells this write from every other one.
-    request_id: String,
+/// A write of which everything is known but whether the queue takes it.
+pub(crate) enum Prepared {
+    Done(Outcome),
+    Ready(Box<Ready>),
 }
 
-/// What a read will show.
-enum Understood {
-    Patient(Value),
-    Deleted,
-    /// What it showed before: no message was sent, or one that says nothing of this patient's state. Holds what was
-    /// given.
-    Unchanged(Value),
+/// Holds the patient until it is committed or dropped.
+pub(crate) struct Ready {
+    write: Write,
+    before: Before,
+    composed: Composed,
+    told: Option<Told>,
+    _turn: PatientGuard,
 }
 
-impl Write {
-    async fn convert(
-        hook: &Hook,
-        request: &Request,
-        before: &Before,
-        version: Version,
-    ) -> Result<Self, HookError> {
-        let request_id = request.request.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
-        let resource = request.resource.clone().map(Value::Object).or_else(|| before.resource.clone());
-        let linked = match &resource {
-            Some(resource) => linked(hook, resource).await?,
-            None => HashMap::new(),
-        };
-        let facts = Facts {
-            patient: &request.patient,
-            stamp: version.updated,
-            request_id: &request_id,
-            linked: &linked,
-            previous: before.resource.as_ref(),
-        };
-        let interaction = match (request.verb, before.state) {
-            (Verb::Delete, _) => Interaction::Delete,
-            (Verb::Create | Verb::Update, State::Present) => Interaction::Update,
-            (Verb::Create | Verb::Update, State::Unknown | State::Deleted) => Interaction::Create,
-        };
-        let (messages, given) = match resource {
-            Some(mut resource) => {
-                stamp(&mut resource, &request.patient, version.updated);
-                (hook.mapping().convert(&resource, interaction, &facts)?, resource)
-            }
-            None => (hook.mapping().delete(&facts)?, Value::Null),
-        };
-        let said = match messages.first() {
-            Some(message) => hook.mapping().read(&request.patient, message.er7.as_bytes())?.said,
-            None if interaction == Interaction::Delete => Said::Deleted,
-            None => Said::Nothing,
-        };
-        let understood = match said {
-            Said::Patient(resource) => Understood::Patient(resource),
-            Said::Deleted => Understood::Deleted,
-            Said::Nothing => Understood::Unchanged(given),
-        };
-        Ok(Self { messages, understood, version, request_id })
+/// Everything up to the queue.
+pub(crate) async fn prepare(hook: &Arc<Hook>, write: Write) -> Result<Prepared, HookError> {
+    let turn = hook.locks().lock(&write.patient).await;
+    let before = Before::read(hook, &write).await?;
+    let told = match before.judge(hook, &write)? {
+        Judgement::Done(outcome) => return Ok(Prepared::Done(outcome)),
+        Judgement::Remember => {
+            let composed = Composed::nothing(&write, &before);
+            let ready = Ready { told: write.told.clone(), composed, write, before, _turn: turn };
+            ready.remember(hook).await;
+            return Ok(Prepared::Done(Outcome::Deleted { sent: false }));
+        }
+        Judgement::Again => {
+            let composed = Composed::again(hook, &write, &before)?;
+            return Ok(Prepared::Ready(Box::new(Ready { told: None, composed, write, before, _turn: turn })));
+        }
+        Judgement::Send(told) => told,
+    };
+    let composed = Composed::convert(hook, &write, &before, told.as_ref()).await?;
+    Ok(Prepared::Ready(Box::new(Ready { write, before, composed, told, _turn: turn })))
+}
+
+impl Ready {
+    /// Queues the messages, then remembers them.
+    pub(crate) async fn commit(self, hook: &Hook) -> Result<Outcome, HookError> {
+        self.composed.queue(hook, &self.write).await?;
+        if !self.composed.again {
+            self.remember(hook).await;
+        }
+        Ok(self.outcome())
     }
 
-    /// Puts the messages into the queue. All are looked at before the first is sent; when a later one is not taken, the
-    /// client repeats the write and the receiver sees the first one twice, as two versions.
-    async fn queue(&self, hook: &Hook, request: &Request) -> Result<(), HookError> {
-        let envelopes: Vec<_> =
-            self.messages.iter().map(|message| self.envelope(hook, request, message)).collect();
-        for envelope in &envelopes {
-            envelope.validate(hook.queue().max_body_bytes())?;
-        }
-        for envelope in envelopes {
-            let Attributes { control_id, event, .. } = envelope.attributes.clone();
-            let size_bytes = envelope.body.len();
-            let sent = hook.queue().send(envelope).await?;
-            let repeated = matches!(sent, Sent::Duplicate { .. });
-            tracing::info!(
-                hl7.control_id = control_id,
-                hl7.trigger_event = event,
-                size_bytes,
-                repeated,
-                "queued {event}"
-            );
-        }
-        Ok(())
-    }
-
-    fn envelope(&self, hook: &Hook, request: &Request, message: &Message) -> Envelope {
-        let number = self.version.number.to_string();
-        // A client's repeat has the same version and request; another write has another request. The content is in
-        // the request's name, never alone.
-        let identity = [SOURCE, request.patient.id(), &number, &self.request_id, &message.event];
-        Envelope {
-            body: message.er7.clone(),
-            group: hook.group(&request.patient),
-            deduplication_id: DeduplicationId::digest(&identity),
-            attributes: Attributes {
-                control_id: message.control_id.clone(),
-                event: message.event.clone(),
-                version: Some(self.version.number),
-                enqueued_at: Stamp::now().to_string(),
-                traceparent: Some(request.traceparent.clone()),
-            },
-        }
-    }
-
-    fn outcome(&self, verb: Verb, new: bool) -> Outcome {
-        let resource = match (&self.understood, verb) {
-            (_, Verb::Delete) => return Outcome::Deleted,
-            (Understood::Patient(resource) | Understood::Unchanged(resource), _) => resource.clone(),
+    fn outcome(self) -> Outcome {
+        let new = !self.before.is_present();
+        let Composed { understood, version, issues, again, .. } = self.composed;
+        let resource = match (understood, self.write.verb) {
+            (_, Verb::Delete) => return Outcome::Deleted { sent: true },
+            (Understood::Patient(resource) | Understood::Unchanged(resource), _) => resource,
             // The mapping turned the write into a delete, as configured for inactive patients.
             (Understood::Deleted, _) => json!({ "resourceType": "Patient", "active": false }),
         };
-        Outcome::Written { resource, version: self.version, new }
+        Outcome::Written { resource, version, new, issues, repeated: again }
     }
 
     /// Keeps the message as the patient's last accepted one. The write is accepted already: a failure here is logged,
     /// and a read may then miss the write until it is delivered.
-    async fn remember(&self, hook: &Hook, request: &Request, before: Option<Accepted>) {
-        let deleted = match self.understood {
-            Understood::Patient(_) => false,
-            Understood::Deleted => true,
-            Understood::Unchanged(_) => return,
-        };
-        let Ok(order) = self.version.updated.order() else { return };
-        let first = self.messages.first();
-        let mut record = AcceptedRecord {
-            body: first.map_or_else(Bytes::new, |message| message.er7.clone().into()),
-            deleted,
-            version: self.version.number,
-            order,
-            control_id: first.map_or_else(String::new, |message| message.control_id.clone()),
-            request: request.request.clone(),
-        };
-        let mut seen = before;
+    async fn remember(&self, hook: &Hook) {
+        let Some(mut record) = self.record() else { return };
+        let mut seen = self.before.accepted.clone();
         for _ in 0..ROUNDS {
             let precondition = seen.map_or(Precondition::Absent, |seen| Precondition::Matches(seen.tag));
-            let error = match hook.store().put_accepted(&request.patient, record.clone(), precondition).await
-            {
+            let patient = &self.write.patient;
+            let error = match hook.store().put_accepted(patient, record.clone(), precondition).await {
                 Ok(_) => return,
-                Err(StoreError::Changed) => match hook.store().accepted(&request.patient).await {
+                Err(StoreError::Changed) => match hook.store().accepted(patient).await {
                     // Another instance was quicker and later: its message is the one to show.
                     Ok(Some(there)) if there.record.order >= record.order => return,
                     Ok(there) => {
@@ -330,36 +184,51 @@ impl Write {
             "accepted, but not remembered: others kept writing"
         );
     }
+
+    /// The record of this write. `None` where there is nothing to show for it, and never was.
+    fn record(&self) -> Option<AcceptedRecord> {
+        let Composed { messages, understood, version, .. } = &self.composed;
+        let order = version.updated.order().ok()?;
+        let before = self.before.record();
+        let first = messages.first();
+        let (body, control_id, deleted) = match understood {
+            Understood::Patient(_) | Understood::Deleted => (
+                first.map_or_else(Bytes::new, |message| message.er7.clone().into()),
+                first.map_or_else(String::new, |message| message.control_id.clone()),
+                matches!(understood, Understood::Deleted),
+            ),
+            // What a read shows stays, and yet this version has been dealt with.
+            Understood::Unchanged(_) => {
+                let before = before?;
+                (before.body.clone(), before.control_id.clone(), before.deleted)
+            }
+        };
+        let told = self.told.as_ref().map(Told::mark).unwrap_or_default();
+        let known = before.map(|before| before.told.clone()).unwrap_or_default();
+        Some(AcceptedRecord {
+            body,
+            deleted,
+            version: version.number,
+            order,
+            control_id,
+            request: self.write.request.clone(),
+            counted: told.version_id.is_none(),
+            told: Mark {
+                version_id: told.version_id.or(known.version_id),
+                last_updated: told.last_updated.or(known.last_updated),
+            },
+            content: self.write.resource.as_ref().map(told::content),
+            claim: None,
+        })
+    }
 }
 
-/// The server's part of the resource: its id, and when it was written. A `versionId` in the body is the one the client
-/// has read, not that of this write, and would give two writes one control id.
-fn stamp(resource: &mut Value, patient: &PatientKey, updated: Stamp) {
-    resource["id"] = json!(patient.id());
-    let meta = &mut resource["meta"];
-    if meta.is_null() {
-        *meta = json!({});
-    }
-    if let Some(members) = meta.as_object_mut() {
-        members.remove("versionId");
-        members.insert("lastUpdated".to_owned(), json!(updated.to_string()));
-    }
-}
-
-/// The patients that `link` names, as far as they are known here.
-async fn linked(hook: &Hook, resource: &Value) -> Result<HashMap<String, Value>, HookError> {
-    let links = resource.get("link").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let references = links.iter().filter_map(|link| link.pointer("/other/reference")?.as_str());
-    let mut found = HashMap::new();
-    for id in references.filter_map(|reference| reference.strip_prefix("Patient/")).take(MOST_LINKS) {
-        let Ok(key) = PatientKey::new(id) else { continue };
-        if let Record::Patient { resource, .. } = record::read(hook.store(), hook.mapping(), &key).await? {
-            found.insert(id.to_owned(), resource);
-        }
-    }
-    Ok(found)
+/// The instant that names a write: when its server made the version, or now; never before the last one.
+fn updated(told: Option<&Told>, before: Option<Stamp>) -> Stamp {
+    let Some(instant) = told.and_then(|told| told.last_updated) else { return Stamp::now().after(before) };
+    let updated = Stamp::of(instant);
+    if before.is_some_and(|before| updated < before) { updated.after(before) } else { updated }
 }
 
 pub(crate) const SOURCE: &str = "persistence/Patient";
 const ROUNDS: usize = 8;
-const MOST_LINKS: usize = 16;

@@ -9,8 +9,8 @@ use std::{collections::HashSet, future::Future, num::NonZeroUsize, pin::Pin, syn
 use bytes::Bytes;
 
 use crate::{
-    AcceptedRecord, JobKey, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey, Replacement,
-    StoreError, Stored,
+    AcceptedRecord, Claim, JobKey, Mark, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey,
+    Replacement, StoreError, Stored,
 };
 
 /// A promise: fails by panicking.
@@ -27,6 +27,7 @@ pub const ALL: &[(&str, Promise)] = &[
     ("unknown_is_none", |store| Box::pin(unknown_is_none(store))),
     ("accepted_reads_back", |store| Box::pin(accepted_reads_back(store))),
     ("accepted_changes_only_as_seen", |store| Box::pin(accepted_changes_only_as_seen(store))),
+    ("a_claim_alone_changes_the_tag", |store| Box::pin(a_claim_alone_changes_the_tag(store))),
     ("one_of_many_accepted_wins", |store| Box::pin(one_of_many_accepted_wins(store))),
     ("keeps_a_job_until_it_is_deleted", |store| Box::pin(keeps_a_job_until_it_is_deleted(store))),
     ("one_of_many_takes_a_job", |store| Box::pin(one_of_many_takes_a_job(store))),
@@ -52,6 +53,21 @@ async fn recognises_a_repeat_and_a_conflict(store: Arc<dyn MessageStore>) {
     assert_eq!(store.put_received(&key, "two".into()).await.unwrap(), Stored::Conflict);
     assert_eq!(store.put_received(&key, "one".into()).await.unwrap(), Stored::Duplicate);
     assert_eq!(store.received(&key).await.unwrap(), Some("one".into()));
+}
+
+/// A record with the same message and other facts is another state.
+async fn a_claim_alone_changes_the_tag(store: Arc<dyn MessageStore>) {
+    let patient = patient();
+    let free = store.put_accepted(&patient, record(1), Precondition::Absent).await.unwrap();
+    let told = Mark { version_id: Some("7".to_owned()), last_updated: Some(order("2024-03-01T09:30:15.5Z")) };
+    let claim = Claim { until: order("2024-03-01T09:31:15Z"), nonce: random(), told };
+    let claimed = AcceptedRecord { claim: Some(claim), ..record(1) };
+    let precondition = Precondition::Matches(free.clone());
+    let tag = store.put_accepted(&patient, claimed.clone(), precondition.clone()).await.unwrap();
+    assert_ne!(tag, free);
+    let late = store.put_accepted(&patient, record(2), precondition).await;
+    assert!(matches!(late, Err(StoreError::Changed)), "{late:?}");
+    assert_eq!(store.accepted(&patient).await.unwrap().expect("stored").record, claimed);
 }
 
 /// Of several writers with one key and different bytes exactly one stores.
@@ -279,6 +295,10 @@ fn record(version: u64) -> AcceptedRecord {
         order: order(&format!("2024-03-01T09:30:{version:02}Z")),
         control_id: "WZOTS3ABLMXMEJW2IRGX".to_owned(),
         request: None,
+        told: Mark::default(),
+        counted: true,
+        content: None,
+        claim: None,
     }
 }
 

@@ -38,7 +38,7 @@ mod memory;
 mod s3;
 mod store;
 
-pub use accepted::{Accepted, AcceptedRecord, Precondition, Tag};
+pub use accepted::{Accepted, AcceptedRecord, Claim, Mark, Precondition, Tag};
 pub use config::{Config, DirectoryConfig, S3Config};
 pub use directory::DirectoryStore;
 pub use error::{InvalidKey, StoreError};

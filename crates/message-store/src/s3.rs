@@ -22,7 +22,6 @@ use bytes::Bytes;
 use crate::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
     Precondition, ReceivedEntry, ReceivedKey, Replacement, S3Config, StoreError, Stored, Tag,
-    accepted::plain,
     job::JOBS,
     key::{RECEIVED, content_hash},
 };
@@ -218,15 +217,7 @@ impl MessageStore for S3Store {
 
     async fn accepted(&self, patient: &PatientKey) -> Result<Option<Accepted>, StoreError> {
         let Some(object) = self.object("accepted", &patient.accepted()).await? else { return Ok(None) };
-        let unreadable = || StoreError::Corrupt { reason: "an accepted record lacks its metadata" };
-        let record = AcceptedRecord {
-            deleted: object.metadata(DELETED).and_then(|text| text.parse().ok()).ok_or_else(unreadable)?,
-            version: object.metadata(VERSION).and_then(|text| text.parse().ok()).ok_or_else(unreadable)?,
-            order: object.order().ok_or_else(unreadable)?,
-            control_id: object.metadata(CONTROL_ID).ok_or_else(unreadable)?.to_owned(),
-            request: object.metadata(REQUEST).map(str::to_owned),
-            body: object.body.clone(),
-        };
+        let record = AcceptedRecord::from_text(&object.body)?;
         Ok(Some(Accepted { record, tag: Tag(object.etag()) }))
     }
 
@@ -236,15 +227,9 @@ impl MessageStore for S3Store {
         record: AcceptedRecord,
         precondition: Precondition,
     ) -> Result<Tag, StoreError> {
-        let mut write = self
-            .put(&patient.accepted(), record.body.clone())
-            .metadata(DELETED, record.deleted.to_string())
-            .metadata(VERSION, record.version.to_string())
-            .metadata(ORDER, record.order.as_str())
-            .metadata(CONTROL_ID, plain(&record.control_id)?);
-        if let Some(request) = &record.request {
-            write = write.metadata(REQUEST, plain(request)?);
-        }
+        // All of the record is in the body: an ETag may stand for the body alone, and a condition must see every change.
+        let write =
+            self.put(&patient.accepted(), record.to_text()?).content_type("text/plain; charset=utf-8");
         if let Some(etag) = Self::put_if("put_accepted", write, &condition(precondition)).await? {
             return Ok(Tag(etag));
         }
@@ -299,6 +284,10 @@ impl MessageStore for S3Store {
         let keys: Vec<_> = objects.iter().filter_map(|object| key(object.key.as_deref()?)).collect();
         let next = keys.last().filter(|_| more).cloned();
         Ok(JobPage { keys, next })
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -373,8 +362,4 @@ async fn pause(round: u32) {
 
 const ROUNDS: u32 = 12;
 const CONTENT_SHA256: &str = "content-sha256";
-const CONTROL_ID: &str = "control-id";
-const DELETED: &str = "deleted";
 const ORDER: &str = "order";
-const REQUEST: &str = "request";
-const VERSION: &str = "version";

@@ -96,6 +96,11 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError>;
 
+    /// Whether other machines may write to the same store, so that a lock within this process orders nothing.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Whether the backend can be reached and written to, for a readiness probe.
     ///
     /// # Errors

@@ -132,8 +132,8 @@ async fn types_and_interactions_that_are_not_offered() {
         (Method::GET, "/persistence/Patient/1/_history/2", 501, "_history is not supported."),
         (Method::PUT, "/persistence/Patient?identifier=1", 501, "Conditional update is not supported."),
         (Method::DELETE, "/persistence/Patient?identifier=1", 501, "Conditional update is not supported."),
-        (Method::GET, "/nowhere", 404, "No such path."),
-        (Method::GET, "/", 404, "No such path."),
+        (Method::GET, "/persistence", 404, "No such path."),
+        (Method::GET, "/persistence/Patient/1/2", 404, "No such path."),
     ] {
         let request = hook.request(method.clone(), path).json(&patient("1", "A"));
         assert_eq!(answer(request).await.refusal(), (status, text), "{method} {path}");

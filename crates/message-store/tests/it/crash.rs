@@ -8,7 +8,7 @@ use std::{
 };
 
 use message_store::{
-    AcceptedRecord, DirectoryStore, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey,
+    AcceptedRecord, DirectoryStore, Mark, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey,
     StoreError,
 };
 
@@ -79,6 +79,10 @@ async fn writer() {
             order: order(number),
             control_id: "X".to_owned(),
             request: None,
+            told: Mark::default(),
+            counted: true,
+            content: None,
+            claim: None,
         };
         loop {
             let seen = store.accepted(&patient()).await.unwrap();

@@ -1,0 +1,257 @@
+//! The messages of a write, made and queued.
+
+use std::collections::HashMap;
+
+use fhir_adt::Interaction;
+use message_store::PatientKey;
+use queue::{Attributes, DeduplicationId, Envelope, Sent};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Origin, SOURCE, Verb, Write,
+    before::{Before, State},
+    updated,
+};
+use crate::{
+    error::HookError,
+    hook::Hook,
+    mapping::{Converted, Facts, Message, Said},
+    outcome::Issue,
+    record::{self, Record, Version},
+    stamp::Stamp,
+    told::{self, Told},
+};
+
+/// The messages of a write and what the first of them says, read back.
+pub(super) struct Composed {
+    pub(super) messages: Vec<Message>,
+    pub(super) understood: Understood,
+    pub(super) version: Version,
+    pub(super) issues: Vec<Issue>,
+    /// Whether this is the last message once more.
+    pub(super) again: bool,
+    /// Tells this write from every other one.
+    identity: String,
+}
+
+/// What a read will show.
+pub(super) enum Understood {
+    Patient(Value),
+    Deleted,
+    /// What it showed before: no message was sent, or one that says nothing of this patient's state. Holds what was
+    /// given.
+    Unchanged(Value),
+}
+
+impl Composed {
+    pub(super) async fn convert(
+        hook: &Hook,
+        write: &Write,
+        before: &Before,
+        told: Option<&Told>,
+    ) -> Result<Self, HookError> {
+        let number = before.next_number(told);
+        let version = Version {
+            number,
+            id: told.and_then(|told| told.version_id.clone()).unwrap_or_else(|| number.to_string()),
+            updated: updated(told, before.updated()),
+        };
+        let event = Event::of(write, told, number);
+        let resource = write.resource.clone().map(Value::Object).or_else(|| before.resource.clone());
+        let linked = match &resource {
+            Some(resource) => linked(hook, resource).await?,
+            None => HashMap::new(),
+        };
+        let facts = Facts {
+            patient: &write.patient,
+            stamp: version.updated,
+            request_id: &event.identity,
+            linked: &linked,
+            previous: before.resource.as_ref(),
+        };
+        let interaction = match (write.verb, before.state, write.origin) {
+            (Verb::Delete, ..) => Interaction::Delete,
+            (Verb::Create | Verb::Update, State::Present, _) | (_, _, Origin::Backfill) => {
+                Interaction::Update
+            }
+            (Verb::Create | Verb::Update, State::Unknown | State::Deleted, Origin::Live) => {
+                Interaction::Create
+            }
+        };
+        let (converted, given) = match resource {
+            Some(mut resource) => {
+                stamp(&mut resource, &write.patient, version.updated, event.key.as_deref());
+                (hook.mapping().convert(&resource, interaction, &facts, write.lenient)?, resource)
+            }
+            None => (hook.mapping().delete(&facts)?, Value::Null),
+        };
+        let Converted { messages, issues } = converted;
+        let said = match messages.first() {
+            Some(message) => hook.mapping().read(&write.patient, message.er7.as_bytes())?.said,
+            None if interaction == Interaction::Delete => Said::Deleted,
+            None => Said::Nothing,
+        };
+        let understood = match said {
+            Said::Patient(resource) => Understood::Patient(resource),
+            Said::Deleted => Understood::Deleted,
+            Said::Nothing => Understood::Unchanged(given),
+        };
+        Ok(Self { messages, understood, version, issues, again: false, identity: event.identity })
+    }
+
+    /// A delete that sends nothing: the patient is not known, or deleted already.
+    pub(super) fn nothing(write: &Write, before: &Before) -> Self {
+        let told = write.told.as_ref();
+        let number = before.next_number(told);
+        let updated = updated(told, before.updated());
+        Self {
+            messages: Vec::new(),
+            understood: Understood::Deleted,
+            version: Version { number, id: number.to_string(), updated },
+            issues: Vec::new(),
+            again: false,
+            identity: String::new(),
+        }
+    }
+
+    /// The last message of the patient, byte for byte.
+    pub(super) fn again(hook: &Hook, write: &Write, before: &Before) -> Result<Self, HookError> {
+        let unreadable = |reason: &str| HookError::Unreadable {
+            id: write.patient.id().to_owned(),
+            reason: reason.to_owned(),
+        };
+        let (record, version) = before.record().zip(before.version()).ok_or_else(|| unreadable("nothing"))?;
+        let read = hook.mapping().read(&write.patient, &record.body)?;
+        let er7 = String::from_utf8(record.body.to_vec()).map_err(|_| unreadable("not UTF-8"))?;
+        let control_id = record.control_id.clone();
+        let message = Message { control_id, event: format!("ADT^{}", read.event), er7 };
+        let understood = match read.said {
+            Said::Patient(resource) => Understood::Patient(resource),
+            Said::Deleted => Understood::Deleted,
+            Said::Nothing => Understood::Unchanged(Value::Null),
+        };
+        // The queue would take it for a repeat.
+        let identity = uuid::Uuid::new_v4().simple().to_string();
+        Ok(Self { messages: vec![message], understood, version, issues: Vec::new(), again: true, identity })
+    }
+
+    /// Puts the messages into the queue. All are looked at before the first is sent; when a later one is not taken, the
+    /// client repeats the write and the receiver sees the first one twice, as two versions.
+    pub(super) async fn queue(&self, hook: &Hook, write: &Write) -> Result<(), HookError> {
+        let envelopes = self.envelopes(hook, write)?;
+        for envelope in envelopes {
+            let Attributes { control_id, event, .. } = envelope.attributes.clone();
+            let size_bytes = envelope.body.len();
+            let sent = hook.queue().send(envelope).await?;
+            let repeated = matches!(sent, Sent::Duplicate { .. });
+            tracing::info!(
+                hl7.control_id = control_id,
+                hl7.trigger_event = event,
+                size_bytes,
+                repeated,
+                "queued {event}"
+            );
+        }
+        Ok(())
+    }
+
+    /// What the queue is given, as far as it can be told that it would take it.
+    pub(super) fn envelopes(&self, hook: &Hook, write: &Write) -> Result<Vec<Envelope>, HookError> {
+        let limit = hook.queue().max_body_bytes();
+        let envelope = |message| {
+            let envelope = self.envelope(hook, write, message);
+            envelope.validate(limit).map(|()| envelope)
+        };
+        Ok(self.messages.iter().map(envelope).collect::<Result<_, _>>()?)
+    }
+
+    fn envelope(&self, hook: &Hook, write: &Write, message: &Message) -> Envelope {
+        let number = self.version.number.to_string();
+        // A repeat has the same version and identity; another write has another identity.
+        let identity = [SOURCE, write.patient.id(), &number, &self.identity, &message.event];
+        Envelope {
+            body: message.er7.clone(),
+            group: hook.group(&write.patient),
+            deduplication_id: DeduplicationId::digest(&identity),
+            attributes: Attributes {
+                control_id: message.control_id.clone(),
+                event: message.event.clone(),
+                version: Some(self.version.number),
+                enqueued_at: Stamp::now().to_string(),
+                traceparent: Some(write.traceparent.clone()),
+            },
+        }
+    }
+}
+
+/// The key of an event: source, type, id and version; or, without a version, content and place in the order of writes.
+struct Event {
+    /// Tells the write from every other one of the patient.
+    identity: String,
+    /// The version part of the message control id, as far as the sender gives it.
+    key: Option<String>,
+}
+
+impl Event {
+    fn of(write: &Write, told: Option<&Told>, number: u64) -> Self {
+        let hash = |parts: &[&str]| {
+            let mut hash = Sha256::new();
+            for part in parts {
+                hash.update(part);
+                hash.update([0]);
+            }
+            data_encoding::HEXLOWER.encode(&hash.finalize())
+        };
+        match told {
+            // Every write is one of its own, unless its client names it.
+            None => {
+                let identity = write.request.clone();
+                let identity = identity.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
+                Self { identity, key: None }
+            }
+            Some(Told { version_id: Some(version), .. }) => {
+                let key = if PatientKey::new(version).is_ok() { version.clone() } else { hash(&[version]) };
+                Self { identity: key.clone(), key: Some(key) }
+            }
+            Some(Told { version_id: None, .. }) => {
+                let content = write.resource.as_ref().map(told::content).unwrap_or_default();
+                let key = hash(&[&content, &number.to_string()]);
+                Self { identity: key.clone(), key: Some(key) }
+            }
+        }
+    }
+}
+
+/// The server's part of the resource: its id, and when it was written. A `versionId` in the body stands for the write
+/// only where the sender made it; a client that has read one and writes again would give two writes one control id.
+fn stamp(resource: &mut Value, patient: &PatientKey, updated: Stamp, key: Option<&str>) {
+    resource["id"] = json!(patient.id());
+    let meta = &mut resource["meta"];
+    if meta.is_null() {
+        *meta = json!({});
+    }
+    if let Some(members) = meta.as_object_mut() {
+        members.remove("versionId");
+        if let Some(key) = key {
+            members.insert("versionId".to_owned(), json!(key));
+        }
+        members.insert("lastUpdated".to_owned(), json!(updated.to_string()));
+    }
+}
+
+/// The patients that `link` names, as far as they are known here.
+async fn linked(hook: &Hook, resource: &Value) -> Result<HashMap<String, Value>, HookError> {
+    let links = resource.get("link").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let references = links.iter().filter_map(|link| link.pointer("/other/reference")?.as_str());
+    let mut found = HashMap::new();
+    for id in references.filter_map(|reference| reference.strip_prefix("Patient/")).take(MOST_LINKS) {
+        let Ok(key) = PatientKey::new(id) else { continue };
+        if let Record::Patient { resource, .. } = record::read(hook.store(), hook.mapping(), &key).await? {
+            found.insert(id.to_owned(), resource);
+        }
+    }
+    Ok(found)
+}
+
+const MOST_LINKS: usize = 16;
