@@ -12,21 +12,22 @@ from pathlib import Path
 # Package -> the packages of this workspace that it may use outside tests.
 ALLOWED = {
     "adt-bridge": {
-        "fhir-adt", "hl7v2", "message-store", "mllp", "queue",
+        "clock", "fhir-adt", "hl7v2", "message-store", "mllp", "queue",
         "sender", "service", "test-hl7-server", "transform",
     },
+    "clock": set(),
     "credentials": set(),
     "fault-harness": {"queue"},  # reads the dead letters, after the processes have ended
     "fhir-adt": {"hl7v2"},
     "hl7v2": set(),
     "message-store": set(),
     "mllp": {"credentials"},
-    "queue": set(),
+    "queue": {"clock"},
     "secret-files": {"credentials", "service"},
-    "sender": {"hl7v2", "mllp", "queue", "service"},
+    "sender": {"clock", "hl7v2", "mllp", "queue", "service"},
     "service": set(),
     "test-hl7-server": {"hl7v2", "message-store", "mllp", "service"},
-    "transform": {"credentials", "fhir-adt", "hl7v2", "message-store", "queue", "service"},
+    "transform": {"clock", "credentials", "fhir-adt", "hl7v2", "message-store", "queue", "service"},
 }
 # Pure packages: no I/O, no clock, no randomness.
 PURE = {"fhir-adt", "hl7v2"}

@@ -59,7 +59,8 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         Prepared::NotOurs => {
             let control_id = &held.delivery.envelope.attributes.control_id;
             tracing::warn!(hl7.control_id = control_id, "the lease ended before the message was sent");
-            shared.table(|table| table.finish(held.group()));
+            let followers = shared.table(|table| table.give_up(held.group()));
+            shared.release(&followers).await;
             return Finished { connection: Some(open), accepted: false };
         }
     };
@@ -84,7 +85,8 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         "message exchanged"
     );
     let accepted = matches!(outcome.disposition, Disposition::Delivered | Disposition::AwaitApplication);
-    if accepted {
+    if let (true, Some(acknowledgment)) = (accepted, &outcome.acknowledgment) {
+        shared.endpoint_time(&acknowledgment.time);
         shared.breaker(|breaker, _| breaker.accepted());
     }
     // A connection in doubt is closed before its message may go out on another one.
@@ -130,25 +132,37 @@ async fn prepare(shared: &Shared, held: &Held) -> Prepared {
     };
     let application_wanted = !matches!(header.application_acknowledgment.as_str(), "" | "NE");
     let Some(payload) = wire_bytes(&envelope.body, &header.charset_name) else { return unsendable };
+    if is_ours(shared, held).await {
+        Prepared::Send { payload, application_wanted }
+    } else {
+        Prepared::NotOurs
+    }
+}
+
+/// Whether the lease covers an exchange, extended where it must be.
+async fn is_ours(shared: &Shared, held: &Held) -> bool {
     let timeouts = shared.connector.timeouts();
     let needed = timeouts.write + timeouts.acknowledgment + LEASE_MARGIN;
-    let left = |until: Instant| until.saturating_duration_since(Instant::now());
-    match shared.table(|table| table.active_until(held.group())) {
-        None => return Prepared::NotOurs,
-        Some(until) if left(until) >= needed => {}
-        Some(_) => {
-            // Measured from before the call, so that the lease is never thought longer than it is.
-            let visible_in = needed.max(shared.queue.visibility());
-            let until = Instant::now() + visible_in;
-            let receipt = &held.delivery.receipt;
-            let results = shared.queue.change_visibility(std::slice::from_ref(receipt), visible_in).await;
-            if results.iter().any(Result::is_err) {
-                return Prepared::NotOurs;
-            }
-            shared.table(|table| table.extended(receipt, until));
-        }
+    let left = || {
+        let until = shared.table(|table| table.active_until(held.group()))?;
+        Some(until.saturating_duration_since(shared.now()))
+    };
+    match left() {
+        None => return false,
+        Some(left) if left >= needed => return true,
+        Some(_) => {}
     }
-    Prepared::Send { payload, application_wanted }
+    // Measured from before the call, so that the lease is never thought longer than it is.
+    let visible_in = needed.max(shared.queue.visibility()) + LEASE_MARGIN;
+    let until = shared.now() + visible_in;
+    let receipt = &held.delivery.receipt;
+    let results = shared.queue.change_visibility(std::slice::from_ref(receipt), visible_in).await;
+    if results.iter().any(Result::is_err) {
+        return false;
+    }
+    shared.table(|table| table.extended(receipt, until));
+    // The call may have taken long, or the host may have been suspended in it.
+    left().is_some_and(|left| left >= needed)
 }
 
 /// What goes over the wire: decided by the body alone, so that every resend is the same. `None` when the character

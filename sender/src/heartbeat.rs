@@ -18,12 +18,13 @@ const MAX_LEASE: Duration = Duration::from_secs(11 * 60 * 60);
 /// Runs until `done`, which is after the last message on the wire is settled.
 pub(crate) async fn run(shared: Arc<Shared>, done: CancellationToken) {
     let interval = shared.queue.visibility() / 3;
-    let mut extend_at = Instant::now() + interval;
+    let mut extend_at = shared.now() + interval;
     loop {
-        let wake = extend_at.min(Instant::now() + TICK);
+        // Short naps: the timer stands still while the host is suspended, the leases do not.
+        let nap = extend_at.saturating_duration_since(shared.now()).min(TICK);
         tokio::select! {
             () = done.cancelled() => return,
-            () = tokio::time::sleep_until(wake) => {}
+            () = tokio::time::sleep(nap) => {}
         }
         let now = Instant::now();
         let mut released = match shared.breaker_state() {
@@ -32,20 +33,20 @@ pub(crate) async fn run(shared: Arc<Shared>, done: CancellationToken) {
             }
             State::Open { .. } | State::Closed | State::HalfOpen { .. } => Vec::new(),
         };
-        if let (Some(stuck), Some(oldest)) = (now.checked_sub(PATIENCE), now.checked_sub(MAX_LEASE)) {
-            released.extend(shared.table(|table| table.forget_stuck(stuck, oldest)));
-        }
+        let leased = shared.now();
+        let (stuck, oldest) = (leased.saturating_sub(PATIENCE), leased.saturating_sub(MAX_LEASE));
+        released.extend(shared.table(|table| table.forget_stuck(stuck, oldest)));
         shared.release(&released).await;
-        if extend_at <= now {
+        if extend_at <= shared.now() {
+            extend_at = shared.now() + interval;
             extend(&shared).await;
-            extend_at = now + interval;
         }
     }
 }
 
 async fn extend(shared: &Shared) {
     // A lease that was made longer for one exchange must not be made shorter.
-    let asked = Instant::now();
+    let asked = shared.now();
     let receipts = shared.table(|table| table.ending_before(asked + shared.queue.visibility()));
     if receipts.is_empty() {
         return;

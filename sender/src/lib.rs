@@ -15,6 +15,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use clock::Clock;
 use mllp::Connector;
 use queue::Queue;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -46,6 +47,8 @@ use self::{ledger::Ledger, shared::Shared};
 pub struct Dependencies {
     /// Where messages come from.
     pub queue: Arc<dyn Queue>,
+    /// Measures the leases and the age of messages.
+    pub clock: Clock,
 }
 
 /// What the sender did until it stopped.
@@ -80,7 +83,7 @@ pub async fn run(config: Config, deps: Dependencies, shutdown: CancellationToken
         .map_err(|source| Error::Ledger { path: config.ledger.clone().unwrap_or_default(), source })?;
     // Ours, so that a broken queue stops the tasks without telling the caller to shut down.
     let stop = shutdown.child_token();
-    let shared = Arc::new(Shared::new(config, Arc::clone(&deps.queue), connector, ledger, stop.clone()));
+    let shared = Arc::new(Shared::new(config, deps.clone(), connector, ledger, stop.clone()));
     let settled = CancellationToken::new();
     let (work, background) = (TaskTracker::new(), TaskTracker::new());
     work.spawn(poll::run(Arc::clone(&shared)));

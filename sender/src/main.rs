@@ -2,6 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use clock::Clock;
 use sender::{Dependencies, config::ServiceConfig};
 use service::health::{Health, Question};
 
@@ -24,7 +25,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     service::telemetry::init(&config.log);
     let queue = config.queue.connect().await?;
     let shutdown = service::shutdown_on_signal()?;
-    let deps = Dependencies { queue: queue.clone() };
+    let deps = Dependencies { queue: queue.clone(), clock: Clock::system() };
     let ready = queue.clone();
     let health = Health::new().check("queue", move || {
         let queue = ready.clone();

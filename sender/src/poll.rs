@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use crate::{backoff::jittered, shared::Shared};
 
 /// The most messages in one call; more only delays the first.
@@ -34,7 +32,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Ok(deliveries) => {
                 failures = 0;
                 if !deliveries.is_empty() {
-                    let now = Instant::now();
+                    let now = shared.now();
                     let until = now + shared.queue.visibility();
                     let accepted = shared.counts.delivered.load(Ordering::Relaxed);
                     shared.table(|table| table.add(deliveries, accepted, now, until));

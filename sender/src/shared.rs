@@ -9,12 +9,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use clock::{Clock, Moment};
 use mllp::Connector;
 use queue::{Queue, Receipt};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    Dependencies,
     age::ClockWatch,
     application::Awaiting,
     breaker::{Breaker, State},
@@ -37,7 +39,8 @@ pub(crate) struct Shared {
     /// Messages that are settled beside the connections.
     pub(crate) beside: TaskTracker,
     pub(crate) awaiting: Awaiting,
-    clock: Mutex<ClockWatch>,
+    clock: Clock,
+    clock_watch: Mutex<ClockWatch>,
     table: Mutex<Table>,
     breaker: Mutex<Breaker>,
     changed: Notify,
@@ -55,14 +58,15 @@ pub(crate) struct Counts {
 impl Shared {
     pub(crate) fn new(
         config: Config,
-        queue: Arc<dyn Queue>,
+        dependencies: Dependencies,
         connector: Connector,
         ledger: Ledger,
         shutdown: CancellationToken,
     ) -> Self {
         let breaker = Mutex::new(Breaker::new(config.policy.pause_after_failures));
         let (table, changed, counts) = (Mutex::default(), Notify::new(), Counts::default());
-        let (beside, awaiting, clock) = (TaskTracker::new(), Awaiting::default(), Mutex::default());
+        let (beside, awaiting, clock_watch) = (TaskTracker::new(), Awaiting::default(), Mutex::default());
+        let Dependencies { queue, clock } = dependencies;
         Self {
             config,
             queue,
@@ -73,6 +77,7 @@ impl Shared {
             beside,
             awaiting,
             clock,
+            clock_watch,
             table,
             breaker,
             changed,
@@ -114,9 +119,19 @@ impl Shared {
         result
     }
 
+    /// The time that leases are measured with.
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
     /// The wall clock's time, when it can be believed.
     pub(crate) fn wall_time(&self) -> Option<SystemTime> {
-        lock(&self.clock).believe(SystemTime::now(), Instant::now())
+        lock(&self.clock_watch).believe(self.clock.wall(), self.clock.now())
+    }
+
+    /// Notes the time that the endpoint gave in an answer.
+    pub(crate) fn endpoint_time(&self, time: &str) {
+        lock(&self.clock_watch).compare(self.clock.wall(), self.clock.now(), time);
     }
 
     /// Waits for the next message that may be sent now.

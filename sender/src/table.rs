@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use clock::Moment;
 use queue::{Delivery, GroupId, Receipt};
 use tokio::time::Instant;
 
@@ -57,15 +58,15 @@ enum State {
 struct Lease {
     receipt: Receipt,
     sequence: String,
-    since: Instant,
-    until: Instant,
+    since: Moment,
+    until: Moment,
     lost: bool,
 }
 
 impl Table {
     /// Takes deliveries in, whose leases hold until `until`. A group that is delivered again had lost its leases:
     /// what the table still had of it is forgotten, but for its history.
-    pub(crate) fn add(&mut self, deliveries: Vec<Delivery>, accepted: u64, now: Instant, until: Instant) {
+    pub(crate) fn add(&mut self, deliveries: Vec<Delivery>, accepted: u64, now: Moment, until: Moment) {
         let mut fresh: HashMap<GroupId, Vec<String>> = HashMap::new();
         for delivery in deliveries {
             let group = delivery.envelope.group.clone();
@@ -171,6 +172,15 @@ impl Table {
         self.next_in_line(group);
     }
 
+    /// Gives up the active message of `group`, whose lease ended, and gives its followers to release: they may
+    /// still be ours, and must not overtake it. What was delivered in its place stays.
+    pub(crate) fn give_up(&mut self, group: &GroupId) -> Vec<Receipt> {
+        let replaced = self.active_until(group).is_none();
+        let followers = if replaced { Vec::new() } else { self.forget_waiting(group) };
+        self.finish(group);
+        followers
+    }
+
     /// Forgets the waiting messages of `group` and gives their receipts, last first.
     pub(crate) fn forget_waiting(&mut self, group: &GroupId) -> Vec<Receipt> {
         let Some(line) = self.lines.get_mut(group) else { return Vec::new() };
@@ -188,7 +198,7 @@ impl Table {
     }
 
     /// Forgets followers whose head is held since before `since`, and waiting messages leased before `oldest`.
-    pub(crate) fn forget_stuck(&mut self, since: Instant, oldest: Instant) -> Vec<Receipt> {
+    pub(crate) fn forget_stuck(&mut self, since: Moment, oldest: Moment) -> Vec<Receipt> {
         let mut receipts = Vec::new();
         self.lines.retain(|_, line| {
             let head_since = line.active.as_ref().map(|(lease, _)| lease.since);
@@ -208,7 +218,7 @@ impl Table {
     }
 
     /// The leases that end before `until`, those on the wire included.
-    pub(crate) fn ending_before(&self, until: Instant) -> Vec<Receipt> {
+    pub(crate) fn ending_before(&self, until: Moment) -> Vec<Receipt> {
         let mut receipts = Vec::new();
         for line in self.lines.values() {
             let active = line.active.iter().map(|(lease, _)| lease);
@@ -219,7 +229,7 @@ impl Table {
     }
 
     /// Notes that a lease now holds until `until`.
-    pub(crate) fn extended(&mut self, receipt: &Receipt, until: Instant) {
+    pub(crate) fn extended(&mut self, receipt: &Receipt, until: Moment) {
         for line in self.lines.values_mut() {
             let active = line.active.iter_mut().map(|(lease, _)| lease);
             let waiting = line.waiting.iter_mut().map(|(_, lease)| lease);
@@ -247,7 +257,7 @@ impl Table {
     }
 
     /// Until when the message of `group` on the wire is ours; `None` when the lease was lost.
-    pub(crate) fn active_until(&self, group: &GroupId) -> Option<Instant> {
+    pub(crate) fn active_until(&self, group: &GroupId) -> Option<Moment> {
         let (lease, _) = self.lines.get(group)?.active.as_ref()?;
         (!lease.lost).then_some(lease.until)
     }

@@ -14,6 +14,7 @@ use axum::{
     http::{HeaderMap, request::Parts},
     response::Response,
 };
+use clock::Clock;
 use data_encoding::HEXLOWER;
 use message_store::{MessageStore, PatientKey};
 use queue::{GroupId, Queue};
@@ -40,6 +41,7 @@ pub(crate) struct Hook {
     mapping: Mapping,
     queue: Arc<dyn Queue>,
     store: Arc<dyn MessageStore>,
+    clock: Clock,
     locks: PatientLocks,
     ordering: OrderingScope,
     destination: String,
@@ -63,6 +65,7 @@ impl Hook {
             mapping: Mapping::new(config.message.clone(), hook.destination.clone())?,
             queue: dependencies.queue,
             store: dependencies.store,
+            clock: dependencies.clock,
             locks: PatientLocks::default(),
             ordering: hook.ordering,
             destination: hook.destination.clone(),
@@ -172,6 +175,10 @@ impl Hook {
 
     pub(crate) fn shared_store(&self) -> &Arc<dyn MessageStore> {
         &self.store
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn locks(&self) -> &PatientLocks {

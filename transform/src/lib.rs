@@ -41,6 +41,7 @@ mod write;
 
 use std::sync::Arc;
 
+use clock::Clock;
 use message_store::MessageStore;
 use queue::Queue;
 use tokio::net::TcpListener;
@@ -56,6 +57,8 @@ pub struct Dependencies {
     pub queue: Arc<dyn Queue>,
     /// Holds what was delivered and what was accepted.
     pub store: Arc<dyn MessageStore>,
+    /// Stamps the writes. Its wall clock may jump: the stamps of one patient rise all the same.
+    pub clock: Clock,
 }
 
 /// Serves the hook on `listener` until `shutdown`, then finishes what is in flight.

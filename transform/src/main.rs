@@ -3,6 +3,7 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use clock::Clock;
 use service::health::Question;
 use tokio::net::TcpListener;
 use transform::{Config, Dependencies, Settings};
@@ -31,7 +32,7 @@ async fn start(settings: Settings) -> anyhow::Result<ExitCode> {
     let shutdown = service::shutdown_on_signal()?;
     tracing::info!(listen = %listener.local_addr()?, "the hook listens");
     let config = Config { hook: settings.hook, message: settings.message };
-    let dependencies = Dependencies { queue: Arc::clone(&queue), store };
+    let dependencies = Dependencies { queue: Arc::clone(&queue), store, clock: Clock::system() };
     let work = transform::run(config, dependencies, listener, shutdown.clone());
     let code = service::drain(work, shutdown, GRACE).await;
     queue.close().await.context("queue")?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use clock::Clock;
 use jiff::{SignedDuration, Timestamp};
 use message_store::{InvalidKey, OrderingKey};
 
@@ -10,9 +11,9 @@ use message_store::{InvalidKey, OrderingKey};
 pub(crate) struct Stamp(Timestamp);
 
 impl Stamp {
-    /// The present.
-    pub(crate) fn now() -> Self {
-        Self::of(Timestamp::now())
+    /// The present, by the wall clock.
+    pub(crate) fn now(clock: &Clock) -> Self {
+        Self::of(Timestamp::try_from(clock.wall()).unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
     pub(crate) fn of(instant: Timestamp) -> Self {

@@ -113,7 +113,7 @@ pub(crate) async fn prepare(hook: &Arc<Hook>, write: Write) -> Result<Prepared, 
     let told = match before.judge(hook, &write)? {
         Judgement::Done(outcome) => return Ok(Prepared::Done(outcome)),
         Judgement::Remember => {
-            let composed = Composed::nothing(&write, &before);
+            let composed = Composed::nothing(hook, &write, &before);
             let ready = Ready { told: write.told.clone(), composed, write, before, _turn: turn };
             ready.remember(hook).await;
             return Ok(Prepared::Done(Outcome::Deleted { sent: false }));
@@ -224,8 +224,9 @@ impl Ready {
 }
 
 /// The instant that names a write: when its server made the version, or now; never before the last one.
-fn updated(told: Option<&Told>, before: Option<Stamp>) -> Stamp {
-    let Some(instant) = told.and_then(|told| told.last_updated) else { return Stamp::now().after(before) };
+fn updated(hook: &Hook, told: Option<&Told>, before: Option<Stamp>) -> Stamp {
+    let now = || Stamp::now(hook.clock()).after(before);
+    let Some(instant) = told.and_then(|told| told.last_updated) else { return now() };
     let updated = Stamp::of(instant);
     if before.is_some_and(|before| updated < before) { updated.after(before) } else { updated }
 }

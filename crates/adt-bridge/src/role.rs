@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use clock::Clock;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -21,7 +22,11 @@ use crate::{
 pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
     let config = load(cli)?;
     let shutdown = service::shutdown_on_signal()?;
-    let dependencies = transform::Dependencies { queue: queue(&config).await?, store: store(&config).await? };
+    let dependencies = transform::Dependencies {
+        queue: queue(&config).await?,
+        store: store(&config).await?,
+        clock: Clock::system(),
+    };
     let listen = config.hook.listen;
     let listener = TcpListener::bind(listen)
         .await
@@ -60,7 +65,7 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
     }
     tasks.close();
     let work = async {
-        let dependencies = sender::Dependencies { queue: queue.clone() };
+        let dependencies = sender::Dependencies { queue: queue.clone(), clock: Clock::system() };
         let result = sender::run(config.sender, dependencies, shutdown.clone()).await;
         settled.cancel();
         if tokio::time::timeout(ADMIN_GRACE, tasks.wait()).await.is_err() {

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
 
+use clock::Clock;
 use message_store::MessageStore;
 use queue::{Queue, QueueError};
 use tokio::net::TcpListener;
@@ -119,14 +120,18 @@ impl Stack {
             &shutdown,
             transform::run(
                 transform::Config { hook: config.hook, message: config.message },
-                transform::Dependencies { queue: Arc::clone(&queue), store },
+                transform::Dependencies { queue: Arc::clone(&queue), store, clock: Clock::system() },
                 hook_listener,
                 shutdown.clone(),
             ),
         ));
         let sender = tasks.spawn(ends_all(
             &shutdown,
-            sender::run(config.sender, sender::Dependencies { queue: Arc::clone(&queue) }, shutdown.clone()),
+            sender::run(
+                config.sender,
+                sender::Dependencies { queue: Arc::clone(&queue), clock: Clock::system() },
+                shutdown.clone(),
+            ),
         ));
         if let Some(admin) = admin {
             // As long as the test server: what is in flight can be looked at until it is settled.

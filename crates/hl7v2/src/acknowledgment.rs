@@ -74,6 +74,8 @@ pub struct Acknowledgment {
     pub control_id: Option<String>,
     /// One for each ERR segment with a numeric code.
     pub errors: Vec<ErrorCode>,
+    /// MSH-7, the peer's time as written; may be empty.
+    pub time: String,
     /// The reply in normal form. Patient data.
     pub raw: String,
 }
@@ -103,7 +105,8 @@ impl Acknowledgment {
         let msa = message.segment("MSA").ok_or(AcknowledgmentError::NoMsa)?;
         let code = msa.field(1).text().unwrap_or_default().trim().parse()?;
         let control_id = msa.field(2).text().map(std::borrow::Cow::into_owned);
-        Ok(Self { code, control_id, errors: errors(&message, &msa), raw: text.as_str().to_owned() })
+        let (errors, time, raw) = (errors(&message, &msa), message.header().time, text.as_str().to_owned());
+        Ok(Self { code, control_id, errors, time, raw })
     }
 }
 

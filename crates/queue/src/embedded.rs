@@ -16,7 +16,8 @@
 //! - One writer thread owns the connection and the [`Scheduler`](crate::scheduler::Scheduler). It commits
 //!   whatever waits, up to [`MAX_BATCH`] commands, in one transaction with `synchronous = FULL`, and only then
 //!   answers callers and hands messages to receivers. A send counts from its commit, wherever its caller went.
-//! - Leases live in memory: a restart frees them all. Receive counts are written when a lease ends without a
+//! - Leases live in memory: a restart frees them all. They are measured with a clock that goes on while the host
+//!   is suspended. Receive counts are written when a lease ends without a
 //!   delete, in the next commit; a crash forgets the count of the leases it ended.
 //! - Bodies stay on disk; memory holds one number per message and about 100 bytes per group that has any.
 //! - A commit or sync that fails (except for lack of space) ends the queue: every later call is refused and
@@ -35,6 +36,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use clock::Clock;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
@@ -75,6 +77,14 @@ impl EmbeddedQueue {
     /// [`QueueError::Configuration`], [`QueueError::Owned`], [`QueueError::Corrupt`], or
     /// [`QueueError::Unavailable`] when the file system refuses.
     pub async fn open(config: &EmbeddedConfig) -> Result<Self, QueueError> {
+        Self::open_with_clock(config, Clock::system()).await
+    }
+
+    /// The same, by other clocks than the machine's.
+    ///
+    /// # Errors
+    /// As [`EmbeddedQueue::open`].
+    pub async fn open_with_clock(config: &EmbeddedConfig, clock: Clock) -> Result<Self, QueueError> {
         if config.visibility_seconds == 0 || config.max_per_group == 0 {
             let reason = "visibility_seconds and max_per_group must be at least 1".into();
             return Err(QueueError::Configuration { reason });
@@ -86,7 +96,7 @@ impl EmbeddedQueue {
         let (broken, failure) = watch::channel(None);
         let (opened, open) = oneshot::channel();
         let (settings, undo) = (config.clone(), commands.clone());
-        let run = move || match Core::open(settings) {
+        let run = move || match Core::open(settings, clock) {
             Ok(core) => {
                 if opened.send(Ok(())).is_ok() {
                     writer::run(core, &inbox, &undo, &broken);

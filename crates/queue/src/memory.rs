@@ -5,10 +5,11 @@ use std::{
     fmt,
     num::NonZeroUsize,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
+use clock::{Clock, Moment};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
@@ -17,10 +18,11 @@ use crate::{
     scheduler::{GroupKey, Scheduler, Ticket},
 };
 
-/// Holds everything in memory. Follows the clock of tokio, so tests may pause it.
+/// Holds everything in memory.
 pub struct MemoryQueue {
     config: MemoryConfig,
-    started: Instant,
+    clock: Clock,
+    started: Moment,
     changed: Notify,
     state: Mutex<State>,
 }
@@ -52,7 +54,13 @@ struct Message {
 impl MemoryQueue {
     /// An empty queue.
     pub fn new(config: MemoryConfig) -> Self {
-        Self { config, started: Instant::now(), changed: Notify::new(), state: Mutex::default() }
+        Self::with_clock(config, Clock::system())
+    }
+
+    /// An empty queue that goes by other clocks than the machine's.
+    pub fn with_clock(config: MemoryConfig, clock: Clock) -> Self {
+        let (started, changed) = (clock.now(), Notify::new());
+        Self { config, clock, started, changed, state: Mutex::default() }
     }
 
     /// The dead letters, by their place in the queue.
@@ -62,7 +70,7 @@ impl MemoryQueue {
     }
 
     fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.clock.now().saturating_duration_since(self.started)
     }
 
     /// The state with lapsed leases already returned.
@@ -133,7 +141,8 @@ impl Queue for MemoryQueue {
             if Instant::now() >= end {
                 return Ok(deliveries);
             }
-            let until = next_lapse.map_or(end, |lapse| end.min(self.started + lapse));
+            let lapses = |lapse: Duration| Instant::now() + lapse.saturating_sub(self.now());
+            let until = next_lapse.map_or(end, |lapse| end.min(lapses(lapse)));
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep_until(until) => {}
@@ -179,7 +188,8 @@ impl Queue for MemoryQueue {
         let mut state = self.lock();
         state.scheduler.remove(ticket)?;
         if let Some(message) = state.messages.remove(&ticket.sequence) {
-            let since_ms = since_1970_ms();
+            let wall = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let since_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
             state.dead.insert(ticket.sequence, Dead { message, letter, since_ms, superseded: false });
         }
         drop(state);
@@ -295,11 +305,6 @@ impl Dead {
             superseded: self.superseded,
         }
     }
-}
-
-fn since_1970_ms() -> u64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for MemoryQueue {

@@ -1,5 +1,5 @@
 //! Which message may be handed out next: group locks, leases, round robin. Pure: time comes in as the
-//! [`Duration`] since a fixed start of a monotonic clock, bodies stay with the backend.
+//! [`Duration`] since a fixed start of a clock that only runs forward, bodies stay with the backend.
 //!
 //! Invariants: a sequence is either in `waiting` of its group or in `leases`; a group stands in `ready` at most
 //! once, and whenever it has something waiting, nothing on lease and is not parked; a group without messages is

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use clock::Clock;
 use queue::{Attributes, DeduplicationId, Envelope};
 
 use super::*;
@@ -18,11 +19,15 @@ fn delivery(group: &str, sequence: u32, receipt: &str) -> Delivery {
     }
 }
 
+fn start() -> Moment {
+    Clock::system().now()
+}
+
 fn filled(messages: &[(&str, u32)]) -> (Table, Instant) {
     let (mut table, now) = (Table::default(), Instant::now());
     for (group, sequence) in messages {
         let receipt = format!("r{sequence}");
-        table.add(vec![delivery(group, *sequence, &receipt)], 0, now, now + Duration::from_secs(60));
+        table.add(vec![delivery(group, *sequence, &receipt)], 0, start(), start() + Duration::from_secs(60));
     }
     (table, now)
 }
@@ -35,7 +40,7 @@ fn sequence(held: Option<Held>) -> Option<String> {
 fn one_of_a_group_at_a_time_in_order() {
     let (mut table, now) = (Table::default(), Instant::now());
     let batch = vec![delivery("a", 1, "r1"), delivery("a", 2, "r2"), delivery("b", 3, "r3")];
-    table.add(batch, 0, now, now);
+    table.add(batch, 0, start(), start());
     let first = table.take(now).unwrap();
     assert_eq!(first.delivery.sequence, "1");
     assert_eq!(sequence(table.take(now)).as_deref(), Some("3"));
@@ -48,7 +53,7 @@ fn one_of_a_group_at_a_time_in_order() {
 #[test]
 fn a_delayed_head_holds_its_followers_back() {
     let (mut table, now) = (Table::default(), Instant::now());
-    table.add(vec![delivery("a", 1, "r1"), delivery("a", 2, "r2")], 0, now, now);
+    table.add(vec![delivery("a", 1, "r1"), delivery("a", 2, "r2")], 0, start(), start());
     let head = table.take(now).unwrap();
     let later = now + Duration::from_secs(5);
     assert!(table.put_back(head, later));
@@ -62,14 +67,14 @@ fn groups_take_turns() {
     let (mut table, now) = filled(&[("a", 1), ("b", 2)]);
     let first = table.take(now).unwrap();
     table.finish(first.group());
-    table.add(vec![delivery("a", 3, "r3")], 0, now, now);
+    table.add(vec![delivery("a", 3, "r3")], 0, start(), start());
     assert_eq!(sequence(table.take(now)).as_deref(), Some("2"));
 }
 
 #[test]
 fn a_long_lease_is_left_alone() {
-    let (mut table, now) = filled(&[("a", 1), ("b", 2)]);
-    let minute = now + Duration::from_secs(60);
+    let (mut table, _) = filled(&[("a", 1), ("b", 2)]);
+    let minute = start() + Duration::from_secs(60);
     table.extended(&Receipt::new("r1"), minute + Duration::from_secs(9));
     assert_eq!(table.ending_before(minute + Duration::from_secs(1)), [Receipt::new("r2")]);
 }
@@ -86,7 +91,12 @@ fn a_repeat_queues_up_behind_the_others() {
 #[test]
 fn a_lost_lease_stops_the_group() {
     let (mut table, now) = (Table::default(), Instant::now());
-    table.add(vec![delivery("a", 1, "r1"), delivery("a", 2, "r2")], 0, now, now + Duration::from_secs(1));
+    table.add(
+        vec![delivery("a", 1, "r1"), delivery("a", 2, "r2")],
+        0,
+        start(),
+        start() + Duration::from_secs(1),
+    );
     let head = table.take(now).unwrap();
     assert_eq!(table.lost(&Receipt::new("r1")), [Receipt::new("r2")]);
     assert_eq!(table.active_until(head.group()), None);
@@ -100,21 +110,40 @@ fn a_redelivery_takes_the_place_of_what_was_lost_unnoticed() {
     let mut head = table.take(now).unwrap();
     head.history.negatives = 2;
     table.put_back(head, now);
-    table.add(vec![delivery("a", 1, "new")], 0, now, now);
-    assert_eq!(table.ending_before(now + Duration::from_secs(1)), [Receipt::new("new")]);
+    table.add(vec![delivery("a", 1, "new")], 0, start(), start());
+    assert_eq!(table.ending_before(start() + Duration::from_secs(1)), [Receipt::new("new")]);
     assert_eq!(table.take(now).unwrap().history.negatives, 2);
     // And while the old one is still on the wire, the new one waits.
-    table.add(vec![delivery("a", 1, "newer")], 0, now, now);
+    table.add(vec![delivery("a", 1, "newer")], 0, start(), start());
     assert!(table.take(now).is_none());
     assert_eq!(table.active_until(&GroupId::new("a").unwrap()), None);
 }
 
 #[test]
+fn followers_of_a_lease_that_ended_do_not_overtake_it() {
+    let (mut table, now) = filled(&[("a", 1)]);
+    let head = table.take(now).unwrap();
+    table.add(
+        vec![delivery("b", 2, "r2"), delivery("b", 3, "r3"), delivery("b", 4, "r4")],
+        0,
+        start(),
+        start(),
+    );
+    assert_eq!(sequence(table.take(now)).as_deref(), Some("2"));
+    assert_eq!(table.give_up(&GroupId::new("b").unwrap()), [Receipt::new("r4"), Receipt::new("r3")]);
+    // What came again in place of the head is no follower of it.
+    table.add(vec![delivery("a", 1, "new")], 0, start(), start());
+    assert!(table.give_up(head.group()).is_empty());
+    assert_eq!(sequence(table.take(now)).as_deref(), Some("1"));
+    assert_eq!(table.held().0, 1);
+}
+
+#[test]
 fn releases_last_first() {
-    let (mut table, now) = (Table::default(), Instant::now());
+    let mut table = Table::default();
     let batch = vec![delivery("a", 1, "r1"), delivery("a", 2, "r2"), delivery("a", 3, "r3")];
-    table.add(batch, 0, now, now);
-    let (stuck, oldest) = (now, now.checked_sub(Duration::from_secs(1)).unwrap());
+    table.add(batch, 0, start(), start());
+    let (stuck, oldest) = (start(), start().saturating_sub(Duration::from_secs(1)));
     assert_eq!(table.forget_stuck(stuck, oldest), [Receipt::new("r3"), Receipt::new("r2")]);
     assert_eq!(table.forget_all_waiting(), [Receipt::new("r1")]);
     assert_eq!(table.held(), (0, 0));

@@ -225,6 +225,7 @@ async fn frame<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Op
 }
 
 fn framed(segments: &str, id: &str) -> Vec<u8> {
-    let header = "MSH|^~\\&|S|F|R|F|20260101||ACK|a1|P|2.5.1";
+    let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S+0000");
+    let header = format!("MSH|^~\\&|S|F|R|F|{now}||ACK|a1|P|2.5.1");
     format!("\x0b{header}\r{}\r\x1c\r", segments.replace("{id}", id)).into_bytes()
 }

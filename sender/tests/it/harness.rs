@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use clock::Clock;
 use queue::{Attributes, DeduplicationId, Envelope, GroupId, MemoryConfig, MemoryQueue, Queue};
 use sender::{Config, Dependencies, Error, Summary, config::Policy};
 use tokio::task::JoinHandle;
@@ -20,8 +21,12 @@ impl Sender {
     }
 
     pub(crate) fn start_on(config: Config, queue: Arc<MemoryQueue>) -> Self {
+        Self::start_by(Clock::system(), config, queue)
+    }
+
+    pub(crate) fn start_by(clock: Clock, config: Config, queue: Arc<MemoryQueue>) -> Self {
         let shutdown = CancellationToken::new();
-        let deps = Dependencies { queue: queue.clone() };
+        let deps = Dependencies { queue: queue.clone(), clock };
         let task = tokio::spawn(sender::run(config, deps, shutdown.clone()));
         Self { queue, shutdown, task }
     }

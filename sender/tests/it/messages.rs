@@ -1,8 +1,12 @@
 //! What the message itself decides: its bytes on the wire, its age.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use queue::{Queue as _, Reason};
+use clock::Clock;
+use queue::{MemoryConfig, MemoryQueue, Queue as _, Reason};
 
 use crate::{
     endpoint::{Act, Endpoint},
@@ -53,8 +57,9 @@ async fn old_messages_are_given_up_when_the_policy_says_so() {
     let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap();
     let minutes_old = |minutes: i64| (now - jiff::SignedDuration::from_mins(minutes)).to_string();
     for (name, enqueued_at) in [
-        ("old", minutes_old(61)),
+        // Its acknowledgment says that our clock is right; before it, nothing would have an age.
         ("young", minutes_old(59)),
+        ("old", minutes_old(61)),
         ("unknown", String::new()),
         ("future", minutes_old(-99)),
     ] {
@@ -69,4 +74,34 @@ async fn old_messages_are_given_up_when_the_policy_says_so() {
         (given_up.attributes.control_id.as_str(), letter.reason, letter.attempts),
         ("old", Reason::Expired, 0)
     );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_or_jumps_makes_nothing_old() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let now = SystemTime::now();
+    let accepted = jiff::Timestamp::try_from(now).unwrap().to_string();
+    for wrong_from_the_start in [true, false] {
+        let endpoint = Endpoint::start(vec![]).await;
+        let mut config = config(&endpoint.address);
+        config.policy.max_age = 24 * HOUR;
+        let (clock, hands) = Clock::settable();
+        if wrong_from_the_start {
+            hands.set_ahead(48 * HOUR);
+        }
+        let queue = Arc::new(MemoryQueue::with_clock(MemoryConfig::default(), clock.clone()));
+        let sender = Sender::start_by(clock, config, queue);
+        for (number, jump) in [0, 1, 48].into_iter().enumerate() {
+            if !wrong_from_the_start {
+                hands.set_ahead(jump * HOUR);
+            }
+            for group in ["a", "b"] {
+                let mut message = envelope(group, &format!("{group}{number}"));
+                message.attributes.enqueued_at = accepted.clone();
+                sender.queue.send(message).await.unwrap();
+            }
+            sender.drained().await;
+        }
+        assert_eq!((endpoint.bodies().len(), sender.queue.dead().len()), (6, 0));
+    }
 }

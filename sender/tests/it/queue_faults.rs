@@ -10,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use clock::Clock;
 use queue::{
     DeadLetter, Delivery, Envelope, MemoryConfig, MemoryQueue, Queue, QueueError, Receipt, Sent, Statistics,
 };
@@ -109,7 +110,7 @@ impl Queue for Flaky {
 /// Runs a sender until the queue is empty, and stops it.
 async fn drain(queue: &Arc<Flaky>, config: sender::Config) {
     let shutdown = CancellationToken::new();
-    let deps = Dependencies { queue: Arc::clone(queue) as Arc<dyn Queue> };
+    let deps = Dependencies { queue: Arc::clone(queue) as Arc<dyn Queue>, clock: Clock::system() };
     let empty = async {
         while queue.inner.statistics().await.unwrap() != Statistics::default() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -214,7 +215,7 @@ async fn leases_are_kept_over_long_waits() {
 async fn a_broken_queue_ends_the_sender() {
     let endpoint = Endpoint::start(vec![]).await;
     let queue = Arc::new(Flaky::new());
-    let deps = Dependencies { queue: Arc::clone(&queue) as Arc<dyn Queue> };
+    let deps = Dependencies { queue: Arc::clone(&queue) as Arc<dyn Queue>, clock: Clock::system() };
     let run = sender::run(config(&endpoint.address), deps, CancellationToken::new());
     queue.broken.notify_one();
     let result = tokio::time::timeout(Duration::from_secs(10), run).await.unwrap();

@@ -112,7 +112,7 @@ async fn a_plaintext_peer_sees_no_message() {
 async fn unreadable_tls_files_stop_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Arc::new(queue::MemoryQueue::new(queue::MemoryConfig::default()));
-    let deps = sender::Dependencies { queue };
+    let deps = sender::Dependencies { queue, clock: clock::Clock::system() };
     let started = sender::run(secured("127.0.0.1:1", &folder), deps, Default::default()).await;
     assert!(matches!(started, Err(sender::Error::Tls(_))));
 }

@@ -55,7 +55,7 @@ impl Composed {
         let version = Version {
             number,
             id: told.and_then(|told| told.version_id.clone()).unwrap_or_else(|| number.to_string()),
-            updated: updated(told, before.updated()),
+            updated: updated(hook, told, before.updated()),
         };
         let event = Event::of(write, told, number);
         let resource = write.resource.clone().map(Value::Object).or_else(|| before.resource.clone());
@@ -101,10 +101,10 @@ impl Composed {
     }
 
     /// A delete that sends nothing: the patient is not known, or deleted already.
-    pub(super) fn nothing(write: &Write, before: &Before) -> Self {
+    pub(super) fn nothing(hook: &Hook, write: &Write, before: &Before) -> Self {
         let told = write.told.as_ref();
         let number = before.next_number(told);
-        let updated = updated(told, before.updated());
+        let updated = updated(hook, told, before.updated());
         Self {
             messages: Vec::new(),
             understood: Understood::Deleted,
@@ -178,7 +178,7 @@ impl Composed {
                 control_id: message.control_id.clone(),
                 event: message.event.clone(),
                 version: Some(self.version.number),
-                enqueued_at: Stamp::now().to_string(),
+                enqueued_at: Stamp::now(hook.clock()).to_string(),
                 traceparent: Some(write.traceparent.clone()),
             },
         }

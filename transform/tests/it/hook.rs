@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
+use clock::{Clock, Hands};
 use message_store::{MemoryStore, MessageStore, OrderingKey, PatientKey};
 use queue::{Delivery, MemoryConfig, MemoryQueue, Queue};
 use reqwest::{Method, StatusCode, header::HeaderMap};
@@ -18,6 +19,8 @@ pub(crate) struct TestHook {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) queue: Arc<FaultyQueue>,
     pub(crate) store: Arc<FaultyStore>,
+    /// Move the clocks of the hook.
+    pub(crate) hands: Hands,
     pub(crate) shutdown: CancellationToken,
     pub(crate) running: JoinHandle<Result<(), Error>>,
     pub(crate) client: reqwest::Client,
@@ -54,9 +57,11 @@ impl TestHook {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
+        let (clock, hands) = Clock::settable();
         let dependencies = Dependencies {
             queue: Arc::clone(&queue) as Arc<dyn Queue>,
             store: Arc::clone(&store) as Arc<dyn MessageStore>,
+            clock,
         };
         #[expect(clippy::disallowed_methods, reason = "the test waits for it where it matters")]
         let running = tokio::spawn(transform::run(config, dependencies, listener, shutdown.clone()));
@@ -65,6 +70,7 @@ impl TestHook {
             address,
             queue,
             store,
+            hands,
             shutdown,
             running,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),

@@ -1,5 +1,8 @@
 //! Conditions, repeats, order.
 
+use std::time::Duration;
+
+use clock::Hands;
 use reqwest::Method;
 use serde_json::json;
 
@@ -140,4 +143,36 @@ async fn times_rise_with_every_write() {
         assert!(updated > before, "{updated} after {before}");
         before = updated;
     }
+}
+
+#[tokio::test]
+async fn times_rise_whatever_happens_to_the_wall_clock() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let hook = TestHook::start().await;
+    let mut before = String::new();
+    let mut versions = Vec::new();
+    // Ahead, back (the daylight saving of a clock that is set by hand), two days ahead, back before the start.
+    let jumps: [fn(&Hands); 6] = [
+        |_| {},
+        |hands| hands.set_ahead(HOUR),
+        |hands| hands.set_back(HOUR),
+        |hands| hands.set_ahead(48 * HOUR),
+        |hands| hands.set_back(49 * HOUR),
+        |hands| hands.suspend(HOUR),
+    ];
+    for (index, jump) in jumps.into_iter().enumerate() {
+        jump(&hook.hands);
+        let written = hook.put("p-1", &patient("p-1", &format!("F{index}"))).await;
+        let meta = &written.resource()["meta"];
+        let updated = meta["lastUpdated"].as_str().unwrap().to_owned();
+        assert!(updated > before, "{updated} after {before}");
+        before = updated;
+        versions.push(meta["versionId"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(versions, ["1", "2", "3", "4", "5", "6"]);
+    let bodies = hook.queued().await;
+    let times: Vec<_> =
+        bodies.iter().map(|delivery| delivery.envelope.body.split('|').nth(6).unwrap().to_owned()).collect();
+    assert_eq!(times.len(), 6);
+    assert!(times.is_sorted(), "MSH-7 says what was answered: {times:?}");
 }

@@ -10,6 +10,7 @@
 
 mod acknowledgment;
 mod aws;
+mod clocks;
 mod connection;
 mod framing;
 mod kills;

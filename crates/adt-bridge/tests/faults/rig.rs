@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clock::{Clock, Hands};
 use fault_harness::{
     endpoint::Endpoint,
     oracle::{Evidence, Mark, Verdict},
@@ -24,6 +25,9 @@ pub(crate) const ACKNOWLEDGMENT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A running sender and its queue.
 pub(crate) struct Rig {
     pub(crate) queue: Arc<WatchedQueue>,
+    /// Move the clocks of the sender, and of a queue that goes by them.
+    pub(crate) hands: Hands,
+    clock: Clock,
     accepted: Mutex<Vec<Mark>>,
     config: sender::Config,
     shutdown: CancellationToken,
@@ -33,8 +37,8 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts a sender to `address`, in the clear unless `change` says otherwise.
     pub(crate) fn start(address: SocketAddr, change: impl FnOnce(&mut sender::Config)) -> Self {
-        let memory = MemoryQueue::new(MemoryConfig { visibility_seconds: 12, ..MemoryConfig::default() });
-        Self::start_on(Arc::new(memory), address, change)
+        let config = MemoryConfig { visibility_seconds: 12, ..MemoryConfig::default() };
+        Self::start_with(|clock| Arc::new(MemoryQueue::with_clock(config, clock)), address, change)
     }
 
     /// The same with a queue of the test's own.
@@ -43,6 +47,17 @@ impl Rig {
         address: SocketAddr,
         change: impl FnOnce(&mut sender::Config),
     ) -> Self {
+        Self::start_with(|_| queue, address, change)
+    }
+
+    /// The same with a queue that goes by the clocks of this rig.
+    pub(crate) fn start_with(
+        queue: impl FnOnce(Clock) -> Arc<dyn Queue>,
+        address: SocketAddr,
+        change: impl FnOnce(&mut sender::Config),
+    ) -> Self {
+        let (clock, hands) = Clock::settable();
+        let queue = queue(clock.clone());
         let mut config = sender::Config::default();
         config.endpoint.address = address.to_string();
         config.endpoint.connect_timeout_seconds = 1;
@@ -56,6 +71,8 @@ impl Rig {
         change(&mut config);
         let mut rig = Self {
             queue: Arc::new(WatchedQueue::new(queue)),
+            hands,
+            clock,
             accepted: Mutex::default(),
             config,
             shutdown: CancellationToken::new(),
@@ -69,7 +86,7 @@ impl Rig {
     pub(crate) fn restart(&mut self) {
         self.shutdown = CancellationToken::new();
         let queue: Arc<dyn Queue> = Arc::clone(&self.queue) as Arc<dyn Queue>;
-        let dependencies = sender::Dependencies { queue };
+        let dependencies = sender::Dependencies { queue, clock: self.clock.clone() };
         self.sender =
             Some(tokio::spawn(sender::run(self.config.clone(), dependencies, self.shutdown.clone())));
     }

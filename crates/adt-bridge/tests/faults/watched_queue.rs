@@ -42,6 +42,8 @@ struct Account {
     deleted: Vec<String>,
     dead: Vec<(String, Reason)>,
     refused: HashMap<Failing, u64>,
+    /// Extensions that the queue answered with `Stale`.
+    stale: u64,
 }
 
 impl WatchedQueue {
@@ -61,6 +63,11 @@ impl WatchedQueue {
     /// How many calls were made to fail.
     pub(crate) fn refused(&self, failing: Failing) -> u64 {
         self.account().refused.get(&failing).copied().unwrap_or_default()
+    }
+
+    /// How many leases turned out to have ended when they were to be extended.
+    pub(crate) fn stale(&self) -> u64 {
+        self.account().stale
     }
 
     /// Control ids of the messages that were deleted, in order.
@@ -139,7 +146,10 @@ impl Queue for WatchedQueue {
                 }
             }
         }
-        self.inner.change_visibility(receipts, visible_in).await
+        let results = self.inner.change_visibility(receipts, visible_in).await;
+        let stale = results.iter().filter(|result| **result == Err(QueueError::Stale)).count();
+        self.account().stale += stale as u64;
+        results
     }
 
     async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {

@@ -6,7 +6,7 @@ use rusqlite::{Transaction, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
-    core::{Core, now_ms},
+    core::Core,
     dead,
     rows::{self, database_error, signed},
 };
@@ -133,7 +133,7 @@ fn write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> Result<Vec<Se
 }
 
 fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite::Result<Vec<Sent>> {
-    let now_ms = now_ms();
+    let now_ms = core.now_ms();
     let window_ms = core.config.deduplication_seconds * 1000;
     let transaction = core.connection.transaction()?;
     for removal in removals {

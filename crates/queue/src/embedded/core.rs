@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
+use clock::{Clock, Moment};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{
@@ -31,12 +32,15 @@ pub(super) struct Core {
     /// Leases that ended without a delete since the last commit, not yet added to `receive_count`.
     pub(super) uncounted: HashMap<u64, u32>,
     pub(super) swept_at: Instant,
-    started: Instant,
+    clock: Clock,
+    started: Moment,
+    /// The wall clock at the start, since 1970.
+    started_at: Duration,
     _owner: Owner,
 }
 
 impl Core {
-    pub(super) fn open(config: EmbeddedConfig) -> Result<Self, QueueError> {
+    pub(super) fn open(config: EmbeddedConfig, clock: Clock) -> Result<Self, QueueError> {
         let mut owner = Owner::acquire(&config.path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&config.path, flags).map_err(|e| database_error(&e))?;
@@ -51,7 +55,9 @@ impl Core {
             dead_groups: HashMap::new(),
             uncounted: HashMap::new(),
             swept_at: Instant::now(),
-            started: Instant::now(),
+            started: clock.now(),
+            started_at: clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            clock,
             config,
             _owner: owner,
         };
@@ -59,14 +65,21 @@ impl Core {
         Ok(core)
     }
 
-    /// Since the start, monotonic.
+    /// Since the start, by the clock that only runs forward: leases end while the host is suspended.
     pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.clock.now().saturating_duration_since(self.started)
     }
 
-    /// When a lease lapses next.
+    /// Milliseconds since 1970, as if nobody had touched the wall clock since the start: a jump neither forgets
+    /// what was sent nor makes it old. Only windows and ages depend on it, never a lease.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from((self.started_at + self.now()).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When a lease lapses next, by the timer of the writer: after a suspension it may be late.
     pub(super) fn next_lapse(&self) -> Option<Instant> {
-        self.scheduler.next_deadline().map(|deadline| self.started + deadline)
+        let deadline = self.scheduler.next_deadline()?;
+        Some(Instant::now() + deadline.saturating_sub(self.now()))
     }
 
     /// Puts back what lapsed.
@@ -125,7 +138,8 @@ impl Core {
         );
         let oldest: Option<i64> = oldest.optional().map_err(|error| database_error(&error))?;
         let dead = self.dead_groups.values().map(|count| u64::from(*count)).sum();
-        let age = |sent: i64| Duration::from_millis(now_ms().saturating_sub(unsigned(sent)));
+        let now_ms = self.now_ms();
+        let age = |sent: i64| Duration::from_millis(now_ms.saturating_sub(unsigned(sent)));
         Ok(Statistics { ready, in_flight, parked, dead, oldest_age: oldest.map(age) })
     }
 
@@ -169,9 +183,10 @@ impl Core {
 
     /// Makes a dead letter outside of a batch.
     fn bury(&mut self, sequence: u64, group: GroupKey, reason: Reason) -> Result<(), QueueError> {
+        let now_ms = self.now_ms();
         let bury = |core: &mut Self| {
             let transaction = core.connection.transaction()?;
-            super::dead::bury(&transaction, sequence, &DeadLetter::new(reason), now_ms())?;
+            super::dead::bury(&transaction, sequence, &DeadLetter::new(reason), now_ms)?;
             transaction.commit()
         };
         bury(self).map_err(|error| database_error(&error))?;
@@ -202,12 +217,6 @@ impl Core {
         tracing::info!(queue.ready = ready, queue.parked = parked, "queue recovered");
         Ok(())
     }
-}
-
-/// Milliseconds since 1970; only windows and ages depend on it, never a lease.
-pub(super) fn now_ms() -> u64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Settings of the connection, then the schema or the checks.

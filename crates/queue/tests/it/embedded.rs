@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use clock::Clock;
 use queue::{
     DeadLetter, EmbeddedConfig, EmbeddedQueue, Queue, QueueError, Reason, Sent, Stale, contract::envelope,
 };
@@ -294,4 +295,41 @@ async fn several_of_a_group_when_configured() {
         queue.delete(&delivery.receipt).await.unwrap();
     }
     assert_eq!(names(&queue.receive(TEN, SOON).await.unwrap()), ["m3", "m4"]);
+}
+
+#[tokio::test]
+async fn a_lease_ends_while_the_host_is_suspended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, hands) = Clock::settable();
+    let queue = EmbeddedQueue::open_with_clock(&config(&folder), clock).await.unwrap();
+    queue.send(envelope("a", "m1")).await.unwrap();
+    let before = queue.receive(TEN, SOON).await.unwrap().remove(0);
+    hands.suspend(queue.visibility() - Duration::from_secs(60));
+    assert!(queue.receive(TEN, Duration::ZERO).await.unwrap().is_empty(), "the lease holds");
+    hands.suspend(Duration::from_secs(60));
+    assert_eq!(queue.delete(&before.receipt).await, Err(QueueError::Stale));
+    let again = queue.receive(TEN, SOON).await.unwrap().remove(0);
+    assert_eq!((again.envelope, again.receive_count), (before.envelope, 2));
+}
+
+#[tokio::test]
+async fn the_wall_clock_ends_no_lease_and_no_deduplication() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, hands) = Clock::settable();
+    let queue = EmbeddedQueue::open_with_clock(&config(&folder), clock).await.unwrap();
+    queue.send(envelope("a", "m1")).await.unwrap();
+    let held = queue.receive(TEN, SOON).await.unwrap().remove(0);
+    for (ahead, hours) in [(true, 1), (false, 1), (true, 48), (false, 49)] {
+        if ahead {
+            hands.set_ahead(hours * HOUR)
+        } else {
+            hands.set_back(hours * HOUR)
+        }
+        assert!(queue.receive(TEN, Duration::ZERO).await.unwrap().is_empty(), "the lease holds");
+        assert!(matches!(queue.send(envelope("a", "m1")).await, Ok(Sent::Duplicate { .. })));
+        let age = queue.statistics().await.unwrap().oldest_age.unwrap();
+        assert!(age < Duration::from_secs(60), "{age:?}");
+    }
+    queue.delete(&held.receipt).await.unwrap();
 }
