@@ -10,7 +10,7 @@ test:  ## Everything, against a local SQS and S3
 e2e:  ## The end-to-end tests alone
 	cargo test --locked -p adt-bridge -- --include-ignored
 
-soak:  ## Long fault runs, about 50 minutes; SOAK_ROUNDS=10 SOAK_MINUTES=1 for a short one
+soak:  ## Long fault runs, about an hour; SOAK_ROUNDS=10 SOAK_MINUTES=1 for a short one
 	scripts/soak.sh
 
 fuzz:  ## Fuzzes the parsers; FUZZ_SECONDS=30 for a short one

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long forms of the fault matrix: 500 kills over all processes, then mixed faults for 30 minutes. About 50
-# minutes in all. A short form: SOAK_ROUNDS=10 SOAK_MINUTES=1 scripts/soak.sh
+# The long forms of the fault matrix: 250 kills of the one process, 500 rounds of kills over hook, sender and receiver,
+# then mixed faults for 30 minutes. About an hour in all; prints one table and fails when a message was lost, out of
+# order, or repeated without a cause. A short form: SOAK_ROUNDS=10 SOAK_MINUTES=1 scripts/soak.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -292,7 +292,11 @@ async fn accept(
     }
 }
 
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
+async fn serve(stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let mut stream = http::Stream::new(stream);
     let mut down = shared.down.subscribe();
     let interrupted = async {
         tokio::select! {
@@ -318,7 +322,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>, stop: CancellationTok
         () = interrupted => true,
         reset = served => reset,
     };
-    if reset && stream.set_zero_linger().is_err() {
+    if reset && stream.get_ref().set_zero_linger().is_err() {
         // Already closed by the peer.
     }
 }

@@ -3,9 +3,12 @@
 use std::io;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
+
+/// A connection; heads are read byte by byte, hence the buffer.
+pub(super) type Stream = BufReader<TcpStream>;
 
 /// A request, its body decoded.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub(super) struct Response {
 
 impl Request {
     /// The next request of a connection; `None` at its end.
-    pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<Self>> {
+    pub(super) async fn read(stream: &mut Stream) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             match stream.read_u8().await {
@@ -110,7 +113,7 @@ impl Response {
         self
     }
 
-    pub(super) async fn write(&self, stream: &mut TcpStream, head_only: bool) -> io::Result<()> {
+    pub(super) async fn write(&self, stream: &mut Stream, head_only: bool) -> io::Result<()> {
         let mut bytes = format!("HTTP/1.1 {} Status\r\n", self.status);
         for (name, value) in &self.headers {
             bytes.push_str(&format!("{name}: {value}\r\n"));
@@ -124,7 +127,7 @@ impl Response {
     }
 }
 
-async fn read_chunked(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+async fn read_chunked(stream: &mut Stream) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let line = read_line(stream).await?;
@@ -141,7 +144,7 @@ async fn read_chunked(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     }
 }
 
-async fn read_line(stream: &mut TcpStream) -> io::Result<String> {
+async fn read_line(stream: &mut Stream) -> io::Result<String> {
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {
         line.push(stream.read_u8().await?);

@@ -39,6 +39,8 @@ pub enum EventKind {
     Cut(Direction, Close),
     /// Began to swallow bytes of this direction.
     Swallowed(Direction),
+    /// Stopped reading this direction; what is in the sockets may still arrive after its sender gave up.
+    StoppedReading(Direction),
     /// Reset because bytes were missing when the swallowing ended.
     LostBytes,
     /// One direction was ended.
@@ -59,6 +61,7 @@ impl EventKind {
         match self {
             Self::Cut(..)
             | Self::Swallowed(_)
+            | Self::StoppedReading(_)
             | Self::LostBytes
             | Self::HalfClosed(_)
             | Self::Ended(_)
@@ -107,7 +110,10 @@ impl Log {
     }
 }
 
-/// Swallowed bytes never count as passed, yet their sender wrote them.
+/// Swallowed bytes and those that wait never count as passed, yet their sender wrote them.
 fn swallowed(event: &Event) -> bool {
-    matches!(event.kind, EventKind::Swallowed(_) | EventKind::Cut(Direction::ToServer, _))
+    matches!(
+        event.kind,
+        EventKind::Swallowed(_) | EventKind::StoppedReading(_) | EventKind::Cut(Direction::ToServer, _)
+    )
 }

@@ -130,7 +130,7 @@ impl Flow<'_> {
             self.shared.seed ^ (self.id << 1) ^ u64::from(direction == Direction::ToClient),
         );
         let mut buffer = vec![0; 16 * 1024];
-        let (mut swallowed, mut half_closed, mut forgotten) = (false, false, false);
+        let (mut swallowed, mut half_closed, mut forgotten, mut stopped) = (false, false, false, false);
         loop {
             let (side, orders) = {
                 let plan = plan.borrow_and_update();
@@ -157,6 +157,10 @@ impl Flow<'_> {
                 return End::Broken(EventKind::LostBytes, Close::Reset);
             }
             if side.stop_reading {
+                if !stopped {
+                    stopped = true;
+                    self.log(EventKind::StoppedReading(direction));
+                }
                 if plan.changed().await.is_err() {
                     return End::Failed;
                 }

@@ -36,11 +36,12 @@ pub(crate) async fn single(options: &Options, rounds: u64) -> io::Result<Outcome
         longest_recovery = longest_recovery.max(killed.elapsed());
         progress("kill of the one process", round, rounds);
     }
-    let accepted = writers.stop().await;
+    let (accepted, loaded) = writers.stop().await;
     let collect = |dead: Vec<Mark>| Evidence {
         accepted: accepted.clone(),
         stored: Mark::find_all(endpoint.stored().iter().map(|one| &one.body)),
         dead,
+        // The sender has one connection, and on it one message: each kill leaves at most that one unclear.
         ambiguous: rounds,
     };
     evidence::settled(PATIENCE, || collect(Vec::new())).await;
@@ -53,10 +54,12 @@ pub(crate) async fn single(options: &Options, rounds: u64) -> io::Result<Outcome
         faults: rounds,
         verdict,
         longest_recovery,
+        loaded,
     })
 }
 
-/// Hook, sender and receiver as processes, over SQS and S3: each round kills one, or all in random order.
+/// Hook, sender and receiver as processes, over SQS and S3: each round kills one, or all in random order. The
+/// death of sender or receiver leaves at most one message per connection unclear, that of the hook none.
 pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome> {
     let mut random = StdRng::seed_from_u64(options.seed.wrapping_add(1));
     let stub = AwsStub::start().await?;
@@ -65,14 +68,14 @@ pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome>
     let receiver = bridge.receiver_address();
     bridge.set("SENDER__ENDPOINT__ADDRESS", receiver);
     // Each message costs the receiver several calls to the store; one connection would fall behind the load.
-    bridge.set("SENDER__CONNECTIONS", 4);
+    bridge.set("SENDER__CONNECTIONS", CONNECTIONS);
     let ledger = bridge.data().join("ledger");
     bridge.set("SENDER__LEDGER", ledger.display());
     for role in ROLES {
         bridge.start(role).await?;
     }
     let writers = Writers::start(options, bridge.hook_url())?;
-    let (mut longest_recovery, mut kills) = (Duration::ZERO, 0);
+    let (mut longest_recovery, mut kills, mut ambiguous) = (Duration::ZERO, 0, 0);
     for round in 1..=rounds {
         tokio::time::sleep(Duration::from_millis(random.random_range(200..2000))).await;
         let mut victims = ROLES.to_vec();
@@ -83,6 +86,9 @@ pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome>
         for role in &victims {
             bridge.kill(*role);
             kills += 1;
+        }
+        if victims.iter().any(|role| matches!(role, Role::Sender | Role::Receiver)) {
+            ambiguous += CONNECTIONS;
         }
         let (killed, stored) = (Instant::now(), stub.write_count(BUCKET, RECEIVED));
         if victims.contains(&Role::Sender) {
@@ -97,12 +103,12 @@ pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome>
         longest_recovery = longest_recovery.max(killed.elapsed());
         progress("kills of single processes", round, rounds);
     }
-    let accepted = writers.stop().await;
+    let (accepted, loaded) = writers.stop().await;
     let verdict = evidence::settled(PATIENCE, || Evidence {
         accepted: accepted.clone(),
         stored: Mark::find_all(stub.writes(BUCKET, RECEIVED)),
         dead: Mark::find_all(stub.bodies("bridge-dead.fifo")),
-        ambiguous: kills,
+        ambiguous,
     })
     .await;
     Ok(Outcome {
@@ -111,6 +117,7 @@ pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome>
         faults: kills,
         verdict,
         longest_recovery,
+        loaded,
     })
 }
 
@@ -133,6 +140,8 @@ pub(crate) fn progress(what: &str, round: u64, rounds: u64) {
 }
 
 const ROLES: [Role; 3] = [Role::Hook, Role::Sender, Role::Receiver];
+/// Connections of the sender.
+const CONNECTIONS: u64 = 4;
 const BUCKET: &str = "bridge";
 const RECEIVED: &str = "received/";
 /// Longer than any back-off of the sender.

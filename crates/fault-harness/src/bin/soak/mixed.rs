@@ -32,7 +32,7 @@ pub(crate) async fn run(options: &Options, time: Duration) -> io::Result<Outcome
     bridge.start(Role::Up).await?;
     let writers = Writers::start(options, bridge.hook_url())?;
     let started = Instant::now();
-    let (mut faults, mut interruptions, mut longest_recovery) = (0, 0, Duration::ZERO);
+    let (mut faults, mut ambiguous, mut longest_recovery) = (0, 0, Duration::ZERO);
     let mut minute = 0;
     while started.elapsed() < time {
         tokio::time::sleep(Duration::from_millis(random.random_range(500..3000))).await;
@@ -40,12 +40,13 @@ pub(crate) async fn run(options: &Options, time: Duration) -> io::Result<Outcome
         faults += 1;
         match random.random_range(0..20) {
             0 => {
-                interruptions += 1;
+                ambiguous += CONNECTIONS;
                 bridge.kill(Role::Up);
                 bridge.start(Role::Up).await?;
             }
             1 => {
-                interruptions += 1;
+                // An acknowledgment that is late by the pause is no acknowledgment.
+                ambiguous += CONNECTIONS;
                 if let Some(process) = bridge.process(Role::Up) {
                     process.signal(Signal::STOP)?;
                     tokio::time::sleep(lasts).await;
@@ -53,10 +54,14 @@ pub(crate) async fn run(options: &Options, time: Duration) -> io::Result<Outcome
                 }
             }
             2 => {
-                interruptions += 1;
                 if let Some(process) = bridge.process(Role::Up) {
                     process.signal(Signal::TERM)?;
-                    process.wait(Duration::from_secs(35)).await?;
+                    // 3: it stopped with a message unanswered; otherwise everything on the wire was settled.
+                    match process.wait(Duration::from_secs(35)).await?.code() {
+                        Some(0) => {}
+                        Some(3) => ambiguous += CONNECTIONS,
+                        other => return Err(io::Error::other(format!("SIGTERM ended in {other:?}"))),
+                    }
                 }
                 bridge.start(Role::Up).await?;
             }
@@ -78,12 +83,12 @@ pub(crate) async fn run(options: &Options, time: Duration) -> io::Result<Outcome
             eprintln!("mixed faults: minute {minute}, {faults} faults, {} MiB, {files} files", memory >> 20);
         }
     }
-    let accepted = writers.stop().await;
+    let (accepted, loaded) = writers.stop().await;
     endpoint.script(Script::accept());
     let received = endpoint.received().len() as u64;
     let scripted: u64 = UNCLEAR.iter().map(|every| received / every).sum();
-    // A kill, a pause and a crash of the endpoint end every connection, each with its message.
-    let ambiguous = CONNECTIONS * (interruptions + received / CRASH) + proxy.broken_flows() + scripted;
+    // A crash of the endpoint ends every connection, as a kill of the sender does, each with its message.
+    ambiguous += CONNECTIONS * (received / CRASH) + proxy.broken_flows() + scripted;
     let collect = |dead: Vec<Mark>| Evidence {
         accepted: accepted.clone(),
         stored: Mark::find_all(endpoint.stored().iter().map(|one| &one.body)),
@@ -95,7 +100,7 @@ pub(crate) async fn run(options: &Options, time: Duration) -> io::Result<Outcome
     let dead = evidence::dead_letters(&bridge.data().join("data/queue/queue.db")).await?;
     let verdict = collect(dead).judge();
     let faults = faults + scripted;
-    Ok(Outcome { name: "mixed faults", seed: options.seed, faults, verdict, longest_recovery })
+    Ok(Outcome { name: "mixed faults", seed: options.seed, faults, verdict, longest_recovery, loaded })
 }
 
 /// One fault between sender and endpoint, for some time.

@@ -1,6 +1,9 @@
 //! Writers that keep a steady load on the hook: one per patient, each version after the one before was accepted.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fault_harness::{load::Load, oracle::Mark};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -12,6 +15,7 @@ pub(crate) struct Writers {
     load: Arc<Load>,
     stop: CancellationToken,
     tracker: TaskTracker,
+    started: Instant,
 }
 
 impl Writers {
@@ -41,13 +45,13 @@ impl Writers {
             });
         }
         tracker.close();
-        Ok(Self { load, stop, tracker })
+        Ok(Self { load, stop, tracker, started: Instant::now() })
     }
 
-    /// Stops writing; what was accepted.
-    pub(crate) async fn stop(self) -> Vec<Mark> {
+    /// Stops writing; what was accepted, and for how long there was load.
+    pub(crate) async fn stop(self) -> (Vec<Mark>, Duration) {
         self.stop.cancel();
         self.tracker.wait().await;
-        self.load.accepted()
+        (self.load.accepted(), self.started.elapsed())
     }
 }
