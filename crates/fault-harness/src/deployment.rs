@@ -19,6 +19,7 @@ use crate::{
     aws_stub::AwsStub,
     certificates::{Authority, Validity},
     port::Port,
+    power_loss::Recorder,
     process::Process,
 };
 
@@ -121,6 +122,17 @@ impl Deployment {
     pub fn through_shell(&mut self, prelude: &str) -> &mut Self {
         self.wrapper = vec!["sh".into(), "-c".into(), format!("{prelude}; exec \"$0\" \"$@\"")];
         self
+    }
+
+    /// Writes down what processes started from now on do below [`data`](Self::data).
+    ///
+    /// # Errors
+    /// There is no `strace`.
+    pub fn record(&mut self, log: &Path) -> io::Result<Recorder> {
+        // As `strace` names it.
+        let recorder = Recorder::new(&self.folder.path().canonicalize()?, log);
+        self.wrapper = recorder.command()?;
+        Ok(recorder)
     }
 
     /// Base URL of the hook's persistence surface.

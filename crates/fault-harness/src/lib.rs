@@ -10,6 +10,7 @@
 //! | [`load`] | a FHIR server's side: writes to the hook, and the list of what was answered with 2xx |
 //! | [`deployment`] | the built binary, as one process or as several, on ports that outlive a kill |
 //! | [`port`] | a port that stays ours while nobody listens |
+//! | [`power_loss`] | what a disk may have left when the power fails, at every moment of a recorded process |
 //! | [`process`] | a spawned binary: its start-up line, kill, pause, terminate |
 //! | [`oracle`] | what was accepted against what arrived: loss, order, repeats |
 #![warn(missing_docs)]
@@ -21,6 +22,7 @@ pub mod endpoint;
 pub mod load;
 pub mod oracle;
 pub mod port;
+pub mod power_loss;
 pub mod process;
 pub mod proxy;
 
