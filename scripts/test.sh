@@ -21,6 +21,15 @@ if ! cmp -s interop/fhir-works/package-lock.json interop/fhir-works/node_modules
     cp interop/fhir-works/package-lock.json interop/fhir-works/node_modules/.installed
 fi
 
+step "strace, which records what a power failure may take (row F7)"
+if ! command -v strace >/dev/null; then
+    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+        echo "strace is missing and cannot be installed from here; on Debian: apt-get install strace" >&2
+        exit 1
+    fi
+    apt-get update -qq && apt-get install -qq --yes --no-install-recommends strace
+fi
+
 step "SQS and S3 emulator"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 log=$(mktemp)

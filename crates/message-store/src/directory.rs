@@ -38,7 +38,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use self::durable::{Locks, Scratch, SyncedFolder, make_folder};
+use self::durable::{Locks, Scratch, SyncedFolder, make_folder, sync_folders};
 use crate::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
     Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag, key::content_hash,
@@ -205,13 +205,9 @@ impl Folders {
         let _opening = locks.exclusive("open")?;
         let format = root.join("format");
         match fs::read_to_string(&format) {
-            Ok(found) if found == FORMAT => {}
-            Ok(_) => {
-                return Err(StoreError::Config {
-                    reason: "the folder was written by another version".to_owned(),
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(found) => check_format(&found)?,
+            // The folders above may be new too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => sync_folders(root).map_err(failed)?,
             Err(error) => return Err(failed(error)),
         }
         let folder = |name: &str| SyncedFolder::open(root.join(name)).map_err(failed);
@@ -225,7 +221,7 @@ impl Folders {
             locks,
         };
         let top = SyncedFolder::open(root.to_owned()).map_err(failed)?;
-        folders.scratch.write(FORMAT.as_bytes())?.place(&format)?;
+        folders.scratch.write(format!("message-store {VERSION}\n").as_bytes())?.place(&format)?;
         top.sync()?;
         Ok(folders)
     }
@@ -352,7 +348,21 @@ fn failure(operation: &'static str, error: io::Error) -> StoreError {
     }
 }
 
-const FORMAT: &str = "message-store 1\n";
+/// Whether this program can work with what it finds. There is one format so far; an older one would be changed here.
+fn check_format(found: &str) -> Result<(), StoreError> {
+    let version = found.strip_prefix("message-store ").and_then(|text| text.trim_end().parse::<u32>().ok());
+    let reason = match version {
+        Some(VERSION) => return Ok(()),
+        Some(version) => format!(
+            "the folder has format {version}, this program knows format {VERSION}; start the program that wrote it"
+        ),
+        None => "the folder holds something else than a message store".to_owned(),
+    };
+    Err(StoreError::Config { reason })
+}
+
+/// Of the layout described above; stands in `format` as `message-store 1`.
+const VERSION: u32 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ mod kills;
 mod lease;
 mod mixed;
 mod poison;
+mod power_loss;
 mod processes;
 mod queue_file;
 mod receiver;

@@ -20,6 +20,19 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Makes the name of a folder safe from a power failure, and those of the folders above it.
+pub(super) fn sync_folders(path: &Path) -> io::Result<()> {
+    for folder in path.canonicalize()?.ancestors().skip(1) {
+        match File::open(folder) {
+            Ok(folder) => folder.sync_all()?,
+            // Not made by us.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// A folder whose entries are made durable together.
 #[derive(Debug)]
 pub(super) struct SyncedFolder {

@@ -47,6 +47,9 @@ impl Owner {
         let file = open_private(path).map_err(|error| unavailable(&error))?;
         let private = file.set_permissions(PermissionsExt::from_mode(0o600));
         private.map_err(|error| unavailable(&error))?;
+        if mark != CREATED {
+            sync_folders(path).map_err(|error| unavailable(&error))?;
+        }
         Ok(Self { lock })
     }
 
@@ -100,6 +103,19 @@ impl Reserve {
         io::copy(&mut io::repeat(0xFF).take(self.bytes), &mut file)?;
         file.sync_all()
     }
+}
+
+/// Makes the name of a file safe from a power failure, and those of the folders above it, which may be new too.
+fn sync_folders(path: &Path) -> io::Result<()> {
+    for folder in path.canonicalize()?.ancestors().skip(1) {
+        match File::open(folder) {
+            Ok(folder) => folder.sync_all()?,
+            // Not made by us.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn open_private(path: &Path) -> io::Result<File> {
