@@ -65,6 +65,7 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         }
     };
     held.history.attempts += 1;
+    shared.stop_point.reached();
     let outcome = match open.connection.send(&payload).await {
         Ok(()) => exchange(shared, &mut open, &mut held, application_wanted).await,
         Err(error) if error.is_ambiguous() => lost(shared, &mut held, &error, application_wanted),

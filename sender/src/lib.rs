@@ -35,12 +35,13 @@ mod ledger;
 mod poll;
 mod settle;
 mod shared;
+mod stop_point;
 mod table;
 
 pub use config::Config;
 pub use error::Error;
 
-use self::{ledger::Ledger, shared::Shared};
+use self::{ledger::Ledger, shared::Shared, stop_point::StopPoint};
 
 /// What the sender needs, already built.
 #[derive(Debug, Clone)]
@@ -77,13 +78,39 @@ impl service::Finished for Summary {
 /// # Cancel safety
 /// Dropping the future drops the connections; leases end by themselves. Use `shutdown`.
 pub async fn run(config: Config, deps: Dependencies, shutdown: CancellationToken) -> Result<Summary, Error> {
+    deliver_all(config, deps, StopPoint::default(), shutdown).await
+}
+
+/// [`run`] for tests that stop it: `stop` is called after each check of a lease, before the first byte is written.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Cancel safety
+/// As [`run`].
+#[cfg(feature = "stop-points")]
+pub async fn run_stopping(
+    config: Config,
+    deps: Dependencies,
+    stop: impl Fn() + Send + Sync + 'static,
+    shutdown: CancellationToken,
+) -> Result<Summary, Error> {
+    deliver_all(config, deps, StopPoint::new(stop), shutdown).await
+}
+
+async fn deliver_all(
+    config: Config,
+    deps: Dependencies,
+    stop_point: StopPoint,
+    shutdown: CancellationToken,
+) -> Result<Summary, Error> {
     config.validate()?;
     let connector = Connector::new(&config.endpoint)?;
     let ledger = Ledger::open(config.ledger.as_deref())
         .map_err(|source| Error::Ledger { path: config.ledger.clone().unwrap_or_default(), source })?;
     // Ours, so that a broken queue stops the tasks without telling the caller to shut down.
     let stop = shutdown.child_token();
-    let shared = Arc::new(Shared::new(config, deps.clone(), connector, ledger, stop.clone()));
+    let shared = Arc::new(Shared::new(config, deps.clone(), connector, ledger, stop_point, stop.clone()));
     let settled = CancellationToken::new();
     let (work, background) = (TaskTracker::new(), TaskTracker::new());
     work.spawn(poll::run(Arc::clone(&shared)));

@@ -22,6 +22,7 @@ use crate::{
     breaker::{Breaker, State},
     config::Config,
     ledger::Ledger,
+    stop_point::StopPoint,
     table::{Held, Table},
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) connector: Connector,
     pub(crate) ledger: Ledger,
+    pub(crate) stop_point: StopPoint,
     pub(crate) shutdown: CancellationToken,
     pub(crate) counts: Counts,
     /// Messages that are settled beside the connections.
@@ -61,6 +63,7 @@ impl Shared {
         dependencies: Dependencies,
         connector: Connector,
         ledger: Ledger,
+        stop_point: StopPoint,
         shutdown: CancellationToken,
     ) -> Self {
         let breaker = Mutex::new(Breaker::new(config.policy.pause_after_failures));
@@ -72,6 +75,7 @@ impl Shared {
             queue,
             connector,
             ledger,
+            stop_point,
             shutdown,
             counts,
             beside,

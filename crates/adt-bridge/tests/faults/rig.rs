@@ -27,7 +27,7 @@ pub(crate) struct Rig {
     pub(crate) queue: Arc<WatchedQueue>,
     /// Move the clocks of the sender, and of a queue that goes by them.
     pub(crate) hands: Hands,
-    clock: Clock,
+    pub(crate) clock: Clock,
     accepted: Mutex<Vec<Mark>>,
     config: sender::Config,
     shutdown: CancellationToken,
@@ -37,8 +37,10 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts a sender to `address`, in the clear unless `change` says otherwise.
     pub(crate) fn start(address: SocketAddr, change: impl FnOnce(&mut sender::Config)) -> Self {
+        let (clock, hands) = Clock::settable();
         let config = MemoryConfig { visibility_seconds: 12, ..MemoryConfig::default() };
-        Self::start_with(|clock| Arc::new(MemoryQueue::with_clock(config, clock)), address, change)
+        let queue = Arc::new(MemoryQueue::with_clock(config, clock.clone()));
+        Self::start_with((clock, hands), queue, address, change)
     }
 
     /// The same with a queue of the test's own.
@@ -47,27 +49,17 @@ impl Rig {
         address: SocketAddr,
         change: impl FnOnce(&mut sender::Config),
     ) -> Self {
-        Self::start_with(|_| queue, address, change)
+        Self::start_with(Clock::settable(), queue, address, change)
     }
 
-    /// The same with a queue that goes by the clocks of this rig.
+    /// The same with clocks that the queue goes by, too.
     pub(crate) fn start_with(
-        queue: impl FnOnce(Clock) -> Arc<dyn Queue>,
+        (clock, hands): (Clock, Hands),
+        queue: Arc<dyn Queue>,
         address: SocketAddr,
         change: impl FnOnce(&mut sender::Config),
     ) -> Self {
-        let (clock, hands) = Clock::settable();
-        let queue = queue(clock.clone());
-        let mut config = sender::Config::default();
-        config.endpoint.address = address.to_string();
-        config.endpoint.connect_timeout_seconds = 1;
-        config.endpoint.handshake_timeout_seconds = 1;
-        config.endpoint.write_timeout_seconds = 2;
-        config.endpoint.acknowledgment_timeout_seconds = ACKNOWLEDGMENT_TIMEOUT.as_secs();
-        config.policy.retry_base = Duration::from_millis(10);
-        config.policy.retry_cap = Duration::from_millis(200);
-        config.poll_wait = Duration::from_secs(1);
-        config.drain = Duration::from_secs(3);
+        let mut config = config(address);
         change(&mut config);
         let mut rig = Self {
             queue: Arc::new(WatchedQueue::new(queue)),
@@ -80,6 +72,11 @@ impl Rig {
         };
         rig.restart();
         rig
+    }
+
+    /// Takes over messages that were accepted elsewhere, by a hook on this queue.
+    pub(crate) fn accepted(&self, marks: Vec<Mark>) {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).extend(marks);
     }
 
     /// Starts the sender again, after [`halt`](Self::halt) or [`abort`](Self::abort).
@@ -176,6 +173,21 @@ impl Drop for Rig {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+/// A sender to `address`, with limits short enough for tests.
+pub(crate) fn config(address: SocketAddr) -> sender::Config {
+    let mut config = sender::Config::default();
+    config.endpoint.address = address.to_string();
+    config.endpoint.connect_timeout_seconds = 1;
+    config.endpoint.handshake_timeout_seconds = 1;
+    config.endpoint.write_timeout_seconds = 2;
+    config.endpoint.acknowledgment_timeout_seconds = ACKNOWLEDGMENT_TIMEOUT.as_secs();
+    config.policy.retry_base = Duration::from_millis(10);
+    config.policy.retry_cap = Duration::from_millis(200);
+    config.poll_wait = Duration::from_secs(1);
+    config.drain = Duration::from_secs(3);
+    config
 }
 
 /// MSH-10 of a message of this test.

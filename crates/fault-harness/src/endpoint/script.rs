@@ -185,8 +185,9 @@ impl Reply {
             AckId::Previous => previous,
             AckId::Other(id) => id,
         };
+        let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S+0000");
         let mut text = format!(
-            "MSH|^~\\&|ENDPOINT|TEST|BRIDGE|TEST|20260101000000||ACK|E{number}|T|2.5.1\rMSA|{}|{id}\r",
+            "MSH|^~\\&|ENDPOINT|TEST|BRIDGE|TEST|{now}||ACK|E{number}|T|2.5.1\rMSA|{}|{id}\r",
             self.code
         );
         if let Some((code, severity)) = &self.error {
