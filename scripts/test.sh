@@ -65,4 +65,6 @@ cargo run --quiet --locked -p fhir-adt --example corpus_messages -- crates/fhir-
 .venv/bin/python interop/hl7apy/validate.py "$messages" --exceptions interop/hl7apy/exceptions.csv
 .venv/bin/python interop/hl7apy/validate.py crates/fhir-adt/tests/examples
 
+scripts/cdk.sh
+
 step "all tests passed"
