@@ -19,7 +19,8 @@ use crate::{
 pub(crate) fn run(cli: &Cli, arguments: &ConvertArgs) -> Result<ExitCode, Failure> {
     let config = Config::load(cli, Path::new(".adt-bridge"))?;
     let mapper = Mapper::new(config.message)
-        .map_err(|error| Failure::new(Code::ConfigInvalid, format!("[message]: {error}")))?;
+        .map_err(|error| Failure::new(Code::ConfigInvalid, format!("[message]: {error}")))?
+        .traced();
     let input = input(&arguments.file)?;
     match arguments.to {
         Target::Er7 => to_er7(&mapper, &config.hook.destination, arguments, &input),

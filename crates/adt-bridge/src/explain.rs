@@ -68,7 +68,7 @@ fn rows(conversion: &Conversion) -> Result<Vec<Row>, Failure> {
         expression: origin.expression,
         rule: origin.rule,
     };
-    let mut provenance = conversion.provenance();
+    let mut provenance = conversion.provenance().to_vec();
     for segment in provenance.chunk_by_mut(|a, b| segment_of(a) == segment_of(b)) {
         segment.sort_by_key(|origin| {
             let place = origin.location;

@@ -14,21 +14,32 @@
 use std::borrow::Cow;
 
 use crate::config::{ConfigError, ConfigProblem, MappingConfig, RegistryEntry};
+use crate::fhir::Str;
 
 /// A hierarchic designator: namespace, universal id, universal id type; absent parts are empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Designator {
-    pub(crate) namespace: String,
-    pub(crate) universal_id: String,
-    pub(crate) universal_id_type: String,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Designator<'a> {
+    pub(crate) namespace: Str<'a>,
+    pub(crate) universal_id: Str<'a>,
+    pub(crate) universal_id_type: Str<'a>,
 }
 
-impl Designator {
+impl<'a> Designator<'a> {
     /// Reads `namespace[&universal id&type]`.
-    pub(crate) fn parse(text: &str) -> Self {
-        let mut parts = text.splitn(3, '&').map(str::to_owned);
+    pub(crate) fn parse(text: &'a str) -> Self {
+        let mut parts = text.splitn(3, '&').map(Cow::Borrowed);
         let mut next = || parts.next().unwrap_or_default();
         Self { namespace: next(), universal_id: next(), universal_id_type: next() }
+    }
+
+    /// The same, borrowing nothing.
+    pub(crate) fn into_owned(self) -> Designator<'static> {
+        let owned = |part: Str<'_>| Cow::Owned(part.into_owned());
+        Designator {
+            namespace: owned(self.namespace),
+            universal_id: owned(self.universal_id),
+            universal_id_type: owned(self.universal_id_type),
+        }
     }
 
     /// Its parts, in order.
@@ -91,38 +102,42 @@ impl Registry {
     }
 
     /// The designator of a system.
-    pub(crate) fn to_designator(&self, system: &str, uri_type: &str) -> Designator {
+    pub(crate) fn to_designator<'a>(&'a self, system: &'a str, uri_type: &'a str) -> Designator<'a> {
         if let Some(entry) = self.entry(system) {
             return Designator {
-                namespace: entry.namespace.clone(),
-                universal_id: entry.universal_id.clone(),
-                universal_id_type: entry.universal_id_type.clone(),
+                namespace: Cow::Borrowed(&entry.namespace),
+                universal_id: Cow::Borrowed(&entry.universal_id),
+                universal_id_type: Cow::Borrowed(&entry.universal_id_type),
             };
         }
-        let universal = |id: &str, kind: &str| Designator {
-            universal_id: id.to_owned(),
-            universal_id_type: kind.to_owned(),
+        let universal = |id: Str<'a>, kind: &'a str| Designator {
+            universal_id: id,
+            universal_id_type: Cow::Borrowed(kind),
             ..Designator::default()
         };
         if let Some(oid) = strip_ignore_case(system, "urn:oid:") {
-            return universal(oid, "ISO");
+            return universal(Cow::Borrowed(oid), "ISO");
         }
         if let Some(uuid) = strip_ignore_case(system, "urn:uuid:") {
-            return universal(&uuid.to_lowercase(), "UUID");
+            return universal(lower_case(uuid), "UUID");
         }
         let namespace = match system.strip_prefix(self.prefix.as_str()) {
             Some(rest) if !self.prefix.is_empty() && !rest.is_empty() => rest,
-            _ if is_absolute_uri(system) => return universal(system, uri_type),
+            _ if is_absolute_uri(system) => return universal(Cow::Borrowed(system), uri_type),
             _ => system,
         };
-        Designator { namespace: namespace.to_owned(), ..Designator::default() }
+        Designator { namespace: Cow::Borrowed(namespace), ..Designator::default() }
     }
 
     /// The system that a designator names; `None` for an empty one. The second value is true where a namespace was
     /// left aside for the universal id. A FHIR uri has no blanks; those of a foreign message are percent-encoded, an
     /// own message has only what a Patient had (`verbatim`).
-    pub(crate) fn to_system(&self, designator: &Designator, verbatim: bool) -> (Option<String>, bool) {
-        let without_blanks = |text: &str| if verbatim { text.to_owned() } else { without_blanks(text) };
+    pub(crate) fn to_system<'a>(
+        &'a self,
+        designator: &Designator<'a>,
+        verbatim: bool,
+    ) -> (Option<Str<'a>>, bool) {
+        let without_blanks = |text: Str<'a>| if verbatim { text } else { without_blanks(text) };
         let [namespace, id, kind] = designator.parts();
         let known = self
             .entries
@@ -130,7 +145,7 @@ impl Registry {
             .find(|entry| !id.is_empty() && entry.universal_id.eq_ignore_ascii_case(id))
             .or_else(|| self.entries.iter().find(|entry| same(&entry.namespace, namespace)));
         if let Some(entry) = known {
-            return (Some(entry.system.clone()), false);
+            return (Some(Cow::Borrowed(&entry.system)), false);
         }
         let aside = !namespace.is_empty() && !id.is_empty();
         let system = match kind {
@@ -138,45 +153,51 @@ impl Registry {
                 if namespace.is_empty() {
                     return (None, false);
                 }
-                if is_absolute_uri(namespace) {
-                    without_blanks(namespace)
+                if self.prefix.is_empty() || is_absolute_uri(namespace) {
+                    without_blanks(designator.namespace.clone())
                 } else {
-                    without_blanks(&format!("{}{namespace}", self.prefix))
+                    without_blanks(Cow::Owned(format!("{}{namespace}", self.prefix)))
                 }
             }
-            "ISO" => without_blanks(&format!("urn:oid:{id}")),
-            "UUID" | "GUID" => without_blanks(&format!("urn:uuid:{}", id.to_lowercase())),
-            "URI" => without_blanks(id),
-            _ if is_absolute_uri(id) => without_blanks(id),
-            _ if is_oid(id) => format!("urn:oid:{id}"),
+            "ISO" => without_blanks(Cow::Owned(format!("urn:oid:{id}"))),
+            "UUID" | "GUID" => without_blanks(Cow::Owned(format!("urn:uuid:{}", id.to_lowercase()))),
+            "URI" => without_blanks(designator.universal_id.clone()),
+            _ if is_absolute_uri(id) => without_blanks(designator.universal_id.clone()),
+            _ if is_oid(id) => Cow::Owned(format!("urn:oid:{id}")),
             _ => {
                 let part = percent_encoded;
-                return (
-                    Some(format!("urn:x-hl7v2-hd:{}:{}:{}", part(namespace), part(id), part(kind))),
-                    false,
-                );
+                let system = format!("urn:x-hl7v2-hd:{}:{}:{}", part(namespace), part(id), part(kind));
+                return (Some(Cow::Owned(system)), false);
             }
         };
         (Some(system), aside)
     }
 
     /// A system in one component, for CX.10.3 (the text form of a designator).
-    pub(crate) fn to_text(&self, system: &str) -> String {
+    pub(crate) fn to_text<'a>(&'a self, system: &'a str) -> &'a str {
         match self.entry(system) {
-            Some(entry) if !entry.namespace.is_empty() => entry.namespace.clone(),
-            Some(entry) => entry.system.clone(),
-            None => system.to_owned(),
+            Some(entry) if !entry.namespace.is_empty() => &entry.namespace,
+            Some(entry) => &entry.system,
+            None => system,
         }
     }
 
     /// The system that the text form names.
-    pub(crate) fn system_of_text(&self, text: &str, verbatim: bool) -> String {
+    pub(crate) fn system_of_text<'a>(&'a self, text: Str<'a>, verbatim: bool) -> Str<'a> {
         let known = self.entries.iter().find(|entry| entry.namespace == text || entry.universal_id == text);
         match known {
-            Some(entry) => entry.system.clone(),
-            None if verbatim => text.to_owned(),
+            Some(entry) => Cow::Borrowed(&entry.system),
+            None if verbatim => text,
             None => without_blanks(text),
         }
+    }
+}
+
+fn lower_case(text: &str) -> Str<'_> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_lowercase())
     }
 }
 
@@ -220,15 +241,14 @@ pub(crate) fn strip_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a s
 }
 
 /// A FHIR uri has no white space; what a foreign message puts there is percent-encoded.
-pub(crate) fn without_blanks(text: &str) -> String {
-    if text.contains(char::is_whitespace) {
-        text.chars().fold(String::new(), |mut out, c| {
-            push_encoded(&mut out, c, !c.is_whitespace());
-            out
-        })
-    } else {
-        text.to_owned()
+pub(crate) fn without_blanks(text: Str<'_>) -> Str<'_> {
+    if !text.contains(char::is_whitespace) {
+        return text;
     }
+    Cow::Owned(text.chars().fold(String::new(), |mut out, c| {
+        push_encoded(&mut out, c, !c.is_whitespace());
+        out
+    }))
 }
 
 fn percent_encoded(text: &str) -> Cow<'_, str> {
@@ -265,7 +285,7 @@ mod tests {
     }
 
     fn system(hd: &str) -> Option<String> {
-        registry("").to_system(&Designator::parse(hd), false).0
+        registry("").to_system(&Designator::parse(hd), false).0.map(Cow::into_owned)
     }
 
     #[test]

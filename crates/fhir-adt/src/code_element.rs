@@ -14,10 +14,10 @@
 //! back.
 
 use crate::codes::Table;
-use crate::fhir::{self, CodeableConcept, Coding, Element, Extension, url};
+use crate::fhir::{self, CodeableConcept, Coding, Element, Extension, Str, url};
 use crate::reading::Reading;
 use crate::site::Site;
-use crate::trace::Traced;
+use crate::trace::Repetition;
 
 /// A v2 code, and where in the element it came from.
 pub(crate) struct V2Code<'a> {
@@ -30,7 +30,7 @@ pub(crate) struct V2Code<'a> {
 /// element where one table serves two.
 pub(crate) fn write<'a>(
     code: Option<&'a str>,
-    element: Option<&'a Element>,
+    element: Option<&'a Element<'_>>,
     table: Table,
     system: Option<&str>,
     site: &'a Site,
@@ -43,7 +43,7 @@ pub(crate) fn write<'a>(
 }
 
 /// The code of the table in the element's extension.
-pub(crate) fn alternate(element: Option<&Element>, table: Table) -> Option<&str> {
+pub(crate) fn alternate<'e>(element: Option<&'e Element<'_>>, table: Table) -> Option<&'e str> {
     fhir::element_extensions(element)
         .iter()
         .filter(|extension| extension.url == url::ALTERNATE_CODES)
@@ -55,7 +55,7 @@ pub(crate) fn alternate(element: Option<&Element>, table: Table) -> Option<&str>
 
 /// Puts a code element into a component.
 pub(crate) fn set(
-    out: &mut Traced,
+    out: &mut Repetition<'_>,
     component: usize,
     code: Option<&V2Code<'_>>,
     element: &'static str,
@@ -69,26 +69,31 @@ pub(crate) fn set(
 
 /// An element and its extension, as read.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Read {
-    pub(crate) code: Option<String>,
-    pub(crate) element: Option<Element>,
+pub(crate) struct Read<'a> {
+    pub(crate) code: Option<Str<'a>>,
+    pub(crate) element: Option<Element<'a>>,
 }
 
 /// Reads a v2 code into an element of type code. `system` as in [`write()`].
-pub(crate) fn read(v2: Option<&str>, table: Table, system: Option<&str>, reading: &Reading<'_>) -> Read {
+pub(crate) fn read<'m>(
+    v2: Option<Str<'m>>,
+    table: Table,
+    system: Option<&str>,
+    reading: &Reading<'m>,
+) -> Read<'m> {
     let Some(v2) = v2 else { return Read::default() };
     let codes = &reading.site.codes;
     let code = match system {
-        Some(system) => codes.to_fhir_in(table, v2, system, reading.version),
-        None => codes.to_fhir(table, v2, reading.version).map(|(_, code)| code),
+        Some(system) => codes.to_fhir_in(table, &v2, system, reading.version),
+        None => codes.to_fhir(table, &v2, reading.version).map(|(_, code)| code),
     };
-    let exact = code.is_some_and(|code| codes.to_v2(table, system, code) == Some(v2));
-    Read { code: code.map(str::to_owned), element: if exact { None } else { alternate_codes(table, v2) } }
+    let exact = code.is_some_and(|code| codes.to_v2(table, system, code) == Some(&*v2));
+    Read { code: code.map(Str::Borrowed), element: if exact { None } else { alternate_codes(table, v2) } }
 }
 
 /// The extension that keeps a v2 code.
-pub(crate) fn alternate_codes(table: Table, v2: &str) -> Option<Element> {
-    let coding = Coding { system: Some(table.system()), code: Some(v2.to_owned()), ..Coding::default() };
+pub(crate) fn alternate_codes(table: Table, v2: Str<'_>) -> Option<Element<'_>> {
+    let coding = Coding { system: Some(table.system().into()), code: Some(v2), ..Coding::default() };
     let concept = CodeableConcept { coding: vec![coding], text: None };
     Element::of(vec![Extension::concept(url::ALTERNATE_CODES, concept)])
 }

@@ -21,83 +21,169 @@ use hl7v2::Repetition;
 
 use crate::codes::Table;
 use crate::coding_system::table_number;
-use crate::fhir::{CodeableConcept, Coding, system};
+use crate::fhir::{CodeableConcept, Coding, Str, system};
 use crate::language;
 use crate::reading::Reading;
 use crate::site::Site;
-use crate::trace::Traced;
+use crate::trace::{self, Element};
 use crate::version::Coded;
 
 /// What a coding is to a table.
 #[derive(Debug, PartialEq, Eq)]
-enum Class {
+enum Class<'a> {
     /// A code of the table.
     OfTable,
     /// It maps to this code of the table.
-    Maps(String),
+    Maps(Str<'a>),
     /// It maps to this code, which alone reads back as the same coding.
-    MapsExactly(String),
+    MapsExactly(Str<'a>),
     /// No map.
     Unmapped,
 }
 
-/// Writes a concept; empty where nothing of it can be written. `base` is its FHIRPath.
-pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: &Site, base: &str) -> Traced {
-    let mut out = Traced::new(base);
-    let text = concept.text.as_deref().unwrap_or_default();
-    let coded: Vec<(usize, &Coding)> =
-        concept.coding.iter().enumerate().filter(|(_, coding)| coding.code.is_some()).collect();
-    let Some(primary) = primary(&coded, table, site) else {
-        match kind {
+/// The components of a coded field, set in any order and written in theirs.
+#[derive(Default)]
+struct Components<'a>([Option<Value<'a>>; 13]);
+
+/// A value, the element it is from, if any, and the rule that put it there.
+type Value<'a> = (Str<'a>, Option<Element>, &'static str);
+
+impl<'a> Components<'a> {
+    fn set(
+        &mut self,
+        component: usize,
+        value: impl Into<Str<'a>>,
+        from: impl Into<Element>,
+        rule: &'static str,
+    ) {
+        self.put(component, (value.into(), Some(from.into()), rule));
+    }
+
+    fn fixed(&mut self, component: usize, value: &'a str, rule: &'static str) {
+        self.put(component, (value.into(), None, rule));
+    }
+
+    fn put(&mut self, component: usize, value: Value<'a>) {
+        if let Some(place) = self.0.get_mut(component - 1)
+            && !value.0.is_empty()
+        {
+            *place = Some(value);
+        }
+    }
+
+    /// Code, display, system name from `at`; and the version at its own place.
+    fn triplet(
+        &mut self,
+        at: usize,
+        version_at: Option<usize>,
+        index: usize,
+        coding: &'a Coding<'_>,
+        site: &'a Site,
+        rule: &'static str,
+    ) {
+        let name = coding.system.as_deref().map(|uri| site.systems.name(uri));
+        self.set(at, coding.code.as_deref().unwrap_or_default(), (index, "code"), rule);
+        self.set(at + 1, coding.display.as_deref().unwrap_or_default(), (index, "display"), rule);
+        self.set(at + 2, name.unwrap_or_default(), (index, "system"), "CD-9");
+        if let Some(version_at) = version_at {
+            self.set(version_at, coding.version.as_deref().unwrap_or_default(), (index, "version"), "CD-6");
+        }
+    }
+
+    fn write(self, out: &mut trace::Repetition<'_>) {
+        for (component, (value, from, rule)) in (1..).zip(self.0).filter_map(|(at, value)| Some((at, value?)))
+        {
+            match from {
+                Some(from) => out.set(component, &value, from, rule),
+                None => out.fixed(component, 1, &value, rule),
+            }
+        }
+    }
+}
+
+/// Writes a concept; nothing where nothing of it can be written.
+pub(crate) fn write(
+    concept: &CodeableConcept<'_>,
+    table: Table,
+    kind: Coded,
+    site: &Site,
+    out: &mut trace::Repetition<'_>,
+) {
+    write_some(concept, concept.text.as_deref(), table, kind, site, |_| true, out);
+}
+
+/// True where [`write_some`] has something to write into a CE or CWE.
+pub(crate) fn is_writable(
+    concept: &CodeableConcept<'_>,
+    text: Option<&str>,
+    wanted: impl Fn(&Coding<'_>) -> bool,
+) -> bool {
+    concept.coding.iter().any(|coding| coding.code.is_some() && wanted(coding))
+        || text.is_some_and(|text| !text.is_empty())
+}
+
+/// Writes a concept as if it had this text, and only the codings that are `wanted`.
+pub(crate) fn write_some(
+    concept: &CodeableConcept<'_>,
+    text: Option<&str>,
+    table: Table,
+    kind: Coded,
+    site: &Site,
+    wanted: impl Fn(&Coding<'_>) -> bool,
+    out: &mut trace::Repetition<'_>,
+) {
+    let mut components = Components::default();
+    let text = text.unwrap_or_default();
+    let codings = concept.coding.iter().filter(|coding| wanted(coding)).enumerate();
+    let coded = codings.filter(|(_, coding)| coding.code.is_some());
+    let Some((index, coding)) = primary(coded.clone(), table, site) else {
+        return match kind {
             Coded::Is => {}
             Coded::Ce => out.set(2, text, "text", "CD-5"),
             Coded::Cwe | Coded::CweThird => out.set(9, text, "text", "CD-5"),
-        }
-        return out;
+        };
     };
-    let (index, coding) = coded[primary];
-    let mut others = coded.iter().filter(|(other, _)| *other != index);
+    let mut others = coded.clone().filter(|(other, _)| *other != index);
     let class = class(coding, table, site);
     let code = coding.code.as_deref().unwrap_or_default();
-    let from = |member: &str| format!("coding[{index}].{member}");
 
     if kind == Coded::Is {
         match class {
-            Class::OfTable => out.set(1, code, from("code"), "CD-8"),
-            Class::Maps(v2) | Class::MapsExactly(v2) => out.set(1, &v2, from("code"), "CD-8"),
+            Class::OfTable => out.set(1, code, (index, "code"), "CD-8"),
+            Class::Maps(v2) | Class::MapsExactly(v2) => out.set(1, &v2, (index, "code"), "CD-8"),
             // A foreign code that is also one of the table would be read as that one.
             Class::Unmapped if site.codes.contains(table, code) => {}
-            Class::Unmapped => out.set(1, code, from("code"), "CD-8"),
+            Class::Unmapped => out.set(1, code, (index, "code"), "CD-8"),
         }
-        return out;
+        return;
     }
 
     let wide = kind != Coded::Ce;
-    let mut second = None;
+    let mut third = None;
     match class {
         Class::Maps(v2) => {
-            out.set(1, &v2, from("code"), "CD-3");
-            out.fixed(3, 1, &format!("HL7{}", table.number()), "CD-3");
-            triplet(&mut out, 4, Some(8).filter(|_| wide), index, coding, site, "CD-3");
+            components.set(1, v2, (index, "code"), "CD-3");
+            components.fixed(3, table.name(), "CD-3");
+            components.triplet(4, Some(8).filter(|_| wide), index, coding, site, "CD-3");
             if kind == Coded::CweThird {
-                second = others.next().map(|other| (10, other));
+                third = others.next();
             }
-            out.set(if wide { 9 } else { 2 }, text, "text", "CD-3");
+            components.set(if wide { 9 } else { 2 }, text, "text", "CD-3");
         }
         Class::MapsExactly(v2) => {
-            out.set(1, &v2, from("code"), "CD-2");
-            out.set(2, coding.display.as_deref().unwrap_or_default(), from("display"), "CD-2");
-            out.fixed(3, 1, &format!("HL7{}", table.number()), "CD-2");
+            components.set(1, v2, (index, "code"), "CD-2");
+            components.set(2, coding.display.as_deref().unwrap_or_default(), (index, "display"), "CD-2");
+            components.fixed(3, table.name(), "CD-2");
             if wide {
-                out.set(7, coding.version.as_deref().unwrap_or_default(), from("version"), "CD-6");
+                components.set(7, coding.version.as_deref().unwrap_or_default(), (index, "version"), "CD-6");
             }
-            out.set(if wide { 9 } else { 5 }, text, "text", "CD-0");
+            components.set(if wide { 9 } else { 5 }, text, "text", "CD-0");
         }
         class @ (Class::OfTable | Class::Unmapped) => {
             let rule = if class == Class::OfTable { "CD-2" } else { "CD-4" };
-            let made = made_by_map(code, &coded, table, &class, site);
+            let made = made_by_map(code, coded, table, &class, site);
             // The same code again would read as one (CD-11).
-            let is_again = |other: &Coding| {
+            let is_again = |other: &Coding<'_>| {
                 class == Class::OfTable
                     && other.code == coding.code
                     && self::class(other, table, site) == Class::OfTable
@@ -106,98 +192,85 @@ pub(crate) fn write(concept: &CodeableConcept, table: Table, kind: Coded, site: 
                 .filter(|(index, _)| made.is_none_or(|(made, _)| made != *index))
                 .filter(|(_, other)| !is_again(other));
             let other = others.next();
-            out.set(1, code, from("code"), rule);
+            components.set(1, code, (index, "code"), rule);
             let name = match class {
-                Class::OfTable => format!("HL7{}", table.number()),
-                _ => coding
-                    .system
-                    .as_deref()
-                    .map(|uri| site.systems.name(uri).into_owned())
-                    .unwrap_or_default(),
+                Class::OfTable => Str::Borrowed(table.name()),
+                _ => coding.system.as_deref().map(|uri| site.systems.name(uri)).unwrap_or_default(),
             };
-            out.set(3, &name, from("system"), "CD-9");
+            components.set(3, name, (index, "system"), "CD-9");
             let mapped_display = made.and_then(|(_, made)| made.display.as_deref());
             let display = coding.display.as_deref().or(mapped_display).unwrap_or_default();
             if wide {
-                out.set(2, display, from("display"), "CD-7");
-                out.set(7, coding.version.as_deref().unwrap_or_default(), from("version"), "CD-6");
-                out.set(9, text, "text", "CD-7");
+                components.set(2, display, (index, "display"), "CD-7");
+                components.set(7, coding.version.as_deref().unwrap_or_default(), (index, "version"), "CD-6");
+                components.set(9, text, "text", "CD-7");
             } else if other.is_some() {
-                out.set(2, text, "text", rule);
+                components.set(2, text, "text", rule);
             } else {
-                out.set(2, display, from("display"), rule);
-                out.set(5, text, "text", rule);
+                components.set(2, display, (index, "display"), rule);
+                components.set(5, text, "text", rule);
             }
             if let Some((other, coding)) = other {
-                triplet(&mut out, 4, Some(8).filter(|_| wide), *other, coding, site, rule);
+                components.triplet(4, Some(8).filter(|_| wide), other, coding, site, rule);
                 if kind == Coded::CweThird {
-                    second = others.next().map(|other| (10, other));
+                    third = others.next();
                 }
             }
         }
     }
-    if let Some((at, (index, coding))) = second {
-        triplet(&mut out, at, Some(13), *index, coding, site, "CD-6");
+    if let Some((index, coding)) = third {
+        components.triplet(10, Some(13), index, coding, site, "CD-6");
     }
-    out
+    components.write(out);
 }
 
 /// Beside a code of the table, the coding that reading makes of that code (CD-12): it need not be sent.
-fn made_by_map<'a>(
+fn made_by_map<'c, 'a: 'c>(
     code: &str,
-    codings: &[(usize, &'a Coding)],
+    mut codings: impl Iterator<Item = (usize, &'c Coding<'a>)>,
     table: Table,
-    class: &Class,
+    class: &Class<'_>,
     site: &Site,
-) -> Option<(usize, &'a Coding)> {
+) -> Option<(usize, &'c Coding<'a>)> {
+    if *class != Class::OfTable {
+        return None;
+    }
     // Reading takes a language in either case.
-    let code = if table == Table::Language { code.to_lowercase() } else { code.to_owned() };
-    let (uri, mapped, _) = mapped_coding(&code, table, site).filter(|_| *class == Class::OfTable)?;
+    let code = if table == Table::Language { Str::Owned(code.to_lowercase()) } else { Str::Borrowed(code) };
+    let (uri, mapped, _) = mapped_coding(&code, table, site)?;
     let is_mapped =
-        |coding: &Coding| coding.system.as_deref() == Some(&uri) && coding.code.as_deref() == Some(&mapped);
-    codings.iter().copied().find(|(_, coding)| is_mapped(coding) && !table.is_system(&uri))
+        |coding: &Coding<'_>| coding.system.as_deref() == Some(uri) && coding.code.as_deref() == Some(mapped);
+    codings.find(|(_, coding)| is_mapped(coding) && !table.is_system(uri))
 }
 
-/// Writes one Coding of an extension as its own repetition, without text (CD-16).
-pub(crate) fn write_coding(coding: &Coding, site: &Site, base: &str, rule: &'static str) -> Traced {
-    let mut out = Traced::new(base);
-    out.set(1, coding.code.as_deref().unwrap_or_default(), "code", rule);
-    out.set(2, coding.display.as_deref().unwrap_or_default(), "display", rule);
-    let name = coding.system.as_deref().map(|uri| site.systems.name(uri));
-    out.set(3, name.as_deref().unwrap_or_default(), "system", "CD-9");
-    out
-}
-
-/// Three components from `at`: code, display, system name; and the version at its own place.
-pub(crate) fn triplet(
-    out: &mut Traced,
+/// Writes one Coding of an extension as its own repetition, without text (CD-16); its code at component `at`.
+pub(crate) fn write_coding(
+    coding: &Coding<'_>,
     at: usize,
-    version_at: Option<usize>,
-    index: usize,
-    coding: &Coding,
     site: &Site,
     rule: &'static str,
+    out: &mut trace::Repetition<'_>,
 ) {
-    let from = |member: &str| format!("coding[{index}].{member}");
+    out.set(at, coding.code.as_deref().unwrap_or_default(), "code", rule);
+    out.set(at + 1, coding.display.as_deref().unwrap_or_default(), "display", rule);
     let name = coding.system.as_deref().map(|uri| site.systems.name(uri));
-    out.set(at, coding.code.as_deref().unwrap_or_default(), from("code"), rule);
-    out.set(at + 1, coding.display.as_deref().unwrap_or_default(), from("display"), rule);
-    out.set(at + 2, name.as_deref().unwrap_or_default(), from("system"), "CD-9");
-    if let Some(version_at) = version_at {
-        out.set(version_at, coding.version.as_deref().unwrap_or_default(), from("version"), "CD-6");
-    }
+    out.set(at + 2, name.as_deref().unwrap_or_default(), "system", "CD-9");
 }
 
-/// CD-1: the position in `codings` of the one that decides the field's code.
-fn primary(codings: &[(usize, &Coding)], table: Table, site: &Site) -> Option<usize> {
-    let find = |wanted: &dyn Fn(&Coding) -> bool| codings.iter().position(|(_, coding)| wanted(coding));
+/// CD-1: the coding that decides the field's code, and its position.
+fn primary<'c, 'a: 'c>(
+    codings: impl Iterator<Item = (usize, &'c Coding<'a>)> + Clone,
+    table: Table,
+    site: &Site,
+) -> Option<(usize, &'c Coding<'a>)> {
+    let find = |wanted: &dyn Fn(&Coding<'_>) -> bool| codings.clone().find(|(_, coding)| wanted(coding));
     find(&|coding| class(coding, table, site) == Class::OfTable)
         .or_else(|| find(&|coding| coding.user_selected == Some(true)))
         .or_else(|| find(&|coding| class(coding, table, site) != Class::Unmapped))
-        .or(if codings.is_empty() { None } else { Some(0) })
+        .or_else(|| codings.clone().next())
 }
 
-fn class(coding: &Coding, table: Table, site: &Site) -> Class {
+fn class<'a>(coding: &'a Coding<'_>, table: Table, site: &'a Site) -> Class<'a> {
     let code = coding.code.as_deref().unwrap_or_default();
     match coding.system.as_deref() {
         Some(uri) if table.is_system(uri) => Class::OfTable,
@@ -206,43 +279,45 @@ fn class(coding: &Coding, table: Table, site: &Site) -> Class {
         Some(system::LANGUAGE) if table == Table::Language => match language::primary_subtag(code) {
             Some(subtag) => {
                 let v2 = site.codes.to_fhir(table, &subtag, site.codes.version());
-                let v2 = v2.map_or(subtag.as_str(), |(_, two_letters)| two_letters);
-                if v2 == code { Class::MapsExactly(v2.to_owned()) } else { Class::Maps(v2.to_owned()) }
+                let v2 = v2.map_or(subtag, |(_, two_letters)| Str::Borrowed(two_letters));
+                if v2 == code { Class::MapsExactly(v2) } else { Class::Maps(v2) }
             }
             None => Class::Unmapped,
         },
         Some(uri) => match site.codes.to_v2(table, Some(uri), code) {
-            Some(v2) => Class::Maps(v2.to_owned()),
+            Some(v2) => Class::Maps(Str::Borrowed(v2)),
             None => Class::Unmapped,
         },
     }
 }
 
 /// The code of `table` that a coding maps to.
-pub(crate) fn v2_code(coding: &Coding, table: Table, site: &Site) -> Option<String> {
+pub(crate) fn v2_code<'a>(coding: &'a Coding<'_>, table: Table, site: &'a Site) -> Option<Str<'a>> {
     match class(coding, table, site) {
         Class::Maps(v2) | Class::MapsExactly(v2) => Some(v2),
-        Class::OfTable => coding.code.clone(),
+        Class::OfTable => coding.code.as_deref().map(Str::Borrowed),
         Class::Unmapped => None,
     }
 }
 
 /// Reads a coded field; `None` where it is empty.
-pub(crate) fn read(
-    field: &Repetition<'_>,
+pub(crate) fn read<'m>(
+    field: &Repetition<'m>,
     table: Table,
     kind: Coded,
-    reading: &Reading<'_>,
-) -> Option<CodeableConcept> {
+    reading: &Reading<'m>,
+) -> Option<CodeableConcept<'m>> {
+    if field.is_empty() {
+        return None;
+    }
     let component = |number| reading.text(field.component(number));
-    let uri = |name: Option<String>| name.and_then(|name| reading.site.systems.uri(&name, reading.own));
+    let uri = |name: Option<Str<'m>>| name.and_then(|name| reading.site.systems.uri(name, reading.own));
     let wide = matches!(kind, Coded::Cwe | Coded::CweThird);
-    let coding = |code: usize, display: Option<String>, version: usize| {
-        let code_text = component(code)?;
+    let coding = |code: usize, display: Option<Str<'m>>, version: usize| {
         Some(Coding {
+            code: Some(as_code(component(code)?, reading.own)),
             system: uri(component(code + 2)),
             version: component(version).filter(|_| wide),
-            code: Some(as_code(&code_text, reading.own)),
             display,
             user_selected: None,
         })
@@ -252,16 +327,15 @@ pub(crate) fn read(
     let mut concept = CodeableConcept::default();
     let name = component(3).unwrap_or_default();
     let of_table = table_number(&name) == Some(table.number()) || name.is_empty();
-    let first = component(1).map(|code| as_code(&code, reading.own));
+    let first = component(1).map(|code| as_code(code, reading.own));
     match coding(4, display_2.clone(), 8) {
         // CD-11
         Some(second) => {
             let text_is_first_display = wide && (reading.own || original.is_some());
-            let second_maps_to = mapped(&second, table, reading);
             let further = first.map(|code| {
                 let of_table = of_table && (!name.is_empty() || reading.site.codes.contains(table, &code));
                 let coding = Coding {
-                    system: if of_table { Some(table.system()) } else { uri(component(3)) },
+                    system: if of_table { Some(table.system().into()) } else { uri(component(3)) },
                     version: component(7).filter(|_| wide),
                     code: Some(code),
                     display: display_1.clone().filter(|_| text_is_first_display),
@@ -269,6 +343,7 @@ pub(crate) fn read(
                 };
                 (of_table, coding)
             });
+            let second_maps_to = v2_code(&second, table, reading.site);
             let further = further.filter(|(of_table, coding)| !of_table || coding.code != second_maps_to);
             concept.text = original.or_else(|| display_1.filter(|_| !(wide && reading.own)));
             match further {
@@ -283,7 +358,7 @@ pub(crate) fn read(
             Some(code) => {
                 let version = component(7).filter(|_| wide);
                 concept.coding =
-                    first_triplet(code, &name, display_1.clone(), version, of_table, table, reading);
+                    first_triplet(code, name, display_1.clone(), version, of_table, table, reading);
                 // CD-14
                 let second_text = display_2.filter(|_| !(wide && reading.own));
                 concept.text = original.or(second_text).or_else(|| display_1.filter(|_| !reading.own));
@@ -301,74 +376,79 @@ pub(crate) fn read(
 }
 
 /// CD-12 and CD-13: the codings of a field with a first triplet only.
-fn first_triplet(
-    code: String,
-    name: &str,
-    display: Option<String>,
-    version: Option<String>,
+fn first_triplet<'m>(
+    code: Str<'m>,
+    name: Str<'m>,
+    display: Option<Str<'m>>,
+    version: Option<Str<'m>>,
     of_table: bool,
     table: Table,
-    reading: &Reading<'_>,
-) -> Vec<Coding> {
+    reading: &Reading<'m>,
+) -> Vec<Coding<'m>> {
     let site = reading.site;
-    if of_table && let Some((system, mapped)) = from_v2(&code, name, table, reading) {
-        let exact = mapped_back(&system, &mapped, table, site).as_deref() == Some(code.as_str());
+    if of_table && let Some((system, mapped)) = from_v2(&code, &name, table, reading) {
+        let exact = match table {
+            Table::Language => mapped == code,
+            _ => site.codes.to_v2(table, Some(system), &mapped) == Some(&*code),
+        };
+        let is_same = mapped == code;
         let coding =
-            Coding { system: Some(system), version, code: Some(mapped), display, user_selected: None };
-        if exact || coding.code.as_deref() == Some(code.as_str()) {
+            Coding { system: Some(system.into()), version, code: Some(mapped), display, user_selected: None };
+        if exact || is_same {
             return vec![coding];
         }
-        let source = Coding { system: Some(table.system()), code: Some(code), ..Coding::default() };
+        let source = Coding { system: Some(table.system().into()), code: Some(code), ..Coding::default() };
         return vec![coding, source];
     }
-    let system = match table_number(name) {
-        Some(number) if number == table.number() => Some(table.system()),
+    let system = match table_number(&name) {
+        Some(number) if number == table.number() => Some(table.system().into()),
         _ => site.systems.uri(name, reading.own),
     };
     vec![Coding { system, version, code: Some(code), display, user_selected: None }]
 }
 
 /// The FHIR coding that a v2 code of a table stands for.
-fn from_v2(code: &str, name: &str, table: Table, reading: &Reading<'_>) -> Option<(String, String)> {
+fn from_v2<'m>(
+    code: &Str<'m>,
+    name: &str,
+    table: Table,
+    reading: &Reading<'m>,
+) -> Option<(&'m str, Str<'m>)> {
     let codes = &reading.site.codes;
     if table == Table::Language {
         // An own message names the table of every code that it found there; the others stay as they are.
         let as_written = reading.own && name.is_empty();
-        let wanted = if as_written { code.to_owned() } else { code.to_lowercase() };
-        if let Some((system, code)) = codes.to_fhir(table, &wanted, reading.version) {
-            return Some((system.to_owned(), code.to_owned()));
+        let is_lower_case = code.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+        let found = if as_written || is_lower_case {
+            codes.to_fhir(table, code, reading.version)
+        } else {
+            codes.to_fhir(table, &code.to_lowercase(), reading.version)
+        };
+        if let Some((system, code)) = found {
+            return Some((system, code.into()));
         }
         let bare = language::primary_subtag(code).as_deref() == Some(code);
-        return (bare && !name.is_empty()).then(|| (system::LANGUAGE.to_owned(), code.to_owned()));
+        return (bare && !name.is_empty()).then(|| (system::LANGUAGE, code.clone()));
     }
-    codes.to_fhir(table, code, reading.version).map(|(system, code)| (system.to_owned(), code.to_owned()))
-}
-
-/// The v2 code of a mapped coding, to see whether the map is one-to-one.
-fn mapped_back(system: &str, code: &str, table: Table, site: &Site) -> Option<String> {
-    if table == Table::Language {
-        return Some(code.to_owned());
-    }
-    site.codes.to_v2(table, Some(system), code).map(str::to_owned)
-}
-
-/// The v2 code that a coding that was read maps to.
-fn mapped(coding: &Coding, table: Table, reading: &Reading<'_>) -> Option<String> {
-    v2_code(coding, table, reading.site)
+    codes.to_fhir(table, code, reading.version).map(|(system, code)| (system, code.into()))
 }
 
 /// A FHIR code has single blanks inside and none around it; an own message has only what a Patient had.
-fn as_code(text: &str, verbatim: bool) -> String {
+fn as_code(text: Str<'_>, verbatim: bool) -> Str<'_> {
     if verbatim || text.split(' ').all(|part| !part.is_empty() && !part.contains(char::is_whitespace)) {
-        return text.to_owned();
+        return text;
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.split_whitespace().collect::<Vec<_>>().join(" ").into()
 }
 
 /// CD-12 for a coding in a Patient: the FHIR coding of a coding of the table's system, and whether the v2 code is
 /// that coding's own (B12).
-pub(crate) fn mapped_coding(code: &str, table: Table, site: &Site) -> Option<(String, String, bool)> {
+pub(crate) fn mapped_coding<'a>(
+    code: &str,
+    table: Table,
+    site: &'a Site,
+) -> Option<(&'a str, &'a str, bool)> {
     let (system, mapped) = site.codes.to_fhir(table, code, site.codes.version())?;
     let exact = site.codes.to_v2(table, Some(system), mapped) == Some(code);
-    Some((system.to_owned(), mapped.to_owned(), exact))
+    Some((system, mapped, exact))
 }

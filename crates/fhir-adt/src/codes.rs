@@ -3,7 +3,6 @@
 //! The rows are the CSV files in `tables/`, compiled in by `build.rs`; a site puts rows of its own before them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use crate::Version;
 use crate::config::{CodeRow, Direction};
@@ -81,7 +80,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    /// All of them.
+    /// All of them, in the order of the variants.
     pub(crate) const ALL: [Self; 22] = [
         Self::AdministrativeSex,
         Self::MaritalStatus,
@@ -109,28 +108,60 @@ impl Table {
 
     /// Its number, four digits.
     pub(crate) fn number(self) -> &'static str {
+        self.system().strip_prefix(system::V2).unwrap_or_default()
+    }
+
+    /// Its name in CE.3: `HL7` and the number.
+    pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::AdministrativeSex => "0001",
-            Self::MaritalStatus => "0002",
-            Self::Race => "0005",
-            Self::Religion => "0006",
-            Self::Relationship => "0063",
-            Self::ContactRole => "0131",
-            Self::YesNo => "0136",
-            Self::Citizenship | Self::TribalCitizenship => "0171",
-            Self::Ethnicity => "0189",
-            Self::AddressUseType => "0190",
-            Self::NameUse => "0200",
-            Self::TelecomUse => "0201",
-            Self::TelecomSystem => "0202",
-            Self::IdentifierType => "0203",
-            Self::Nationality => "0212",
-            Self::Handicap => "0295",
-            Self::Language => "0296",
-            Self::Species => "0446",
-            Self::Breed => "0447",
-            Self::NameRepresentation => "0465",
-            Self::AddressUsage => "0617",
+            Self::AdministrativeSex => "HL70001",
+            Self::MaritalStatus => "HL70002",
+            Self::Race => "HL70005",
+            Self::Religion => "HL70006",
+            Self::Relationship => "HL70063",
+            Self::ContactRole => "HL70131",
+            Self::YesNo => "HL70136",
+            Self::Citizenship | Self::TribalCitizenship => "HL70171",
+            Self::Ethnicity => "HL70189",
+            Self::AddressUseType => "HL70190",
+            Self::NameUse => "HL70200",
+            Self::TelecomUse => "HL70201",
+            Self::TelecomSystem => "HL70202",
+            Self::IdentifierType => "HL70203",
+            Self::Nationality => "HL70212",
+            Self::Handicap => "HL70295",
+            Self::Language => "HL70296",
+            Self::Species => "HL70446",
+            Self::Breed => "HL70447",
+            Self::NameRepresentation => "HL70465",
+            Self::AddressUsage => "HL70617",
+        }
+    }
+
+    /// Its code system.
+    pub(crate) fn system(self) -> &'static str {
+        match self {
+            Self::AdministrativeSex => "http://terminology.hl7.org/CodeSystem/v2-0001",
+            Self::MaritalStatus => "http://terminology.hl7.org/CodeSystem/v2-0002",
+            Self::Race => "http://terminology.hl7.org/CodeSystem/v2-0005",
+            Self::Religion => "http://terminology.hl7.org/CodeSystem/v2-0006",
+            Self::Relationship => "http://terminology.hl7.org/CodeSystem/v2-0063",
+            Self::ContactRole => "http://terminology.hl7.org/CodeSystem/v2-0131",
+            Self::YesNo => "http://terminology.hl7.org/CodeSystem/v2-0136",
+            Self::Citizenship | Self::TribalCitizenship => "http://terminology.hl7.org/CodeSystem/v2-0171",
+            Self::Ethnicity => "http://terminology.hl7.org/CodeSystem/v2-0189",
+            Self::AddressUseType => "http://terminology.hl7.org/CodeSystem/v2-0190",
+            Self::NameUse => "http://terminology.hl7.org/CodeSystem/v2-0200",
+            Self::TelecomUse => "http://terminology.hl7.org/CodeSystem/v2-0201",
+            Self::TelecomSystem => "http://terminology.hl7.org/CodeSystem/v2-0202",
+            Self::IdentifierType => "http://terminology.hl7.org/CodeSystem/v2-0203",
+            Self::Nationality => "http://terminology.hl7.org/CodeSystem/v2-0212",
+            Self::Handicap => "http://terminology.hl7.org/CodeSystem/v2-0295",
+            Self::Language => "http://terminology.hl7.org/CodeSystem/v2-0296",
+            Self::Species => "http://terminology.hl7.org/CodeSystem/v2-0446",
+            Self::Breed => "http://terminology.hl7.org/CodeSystem/v2-0447",
+            Self::NameRepresentation => "http://terminology.hl7.org/CodeSystem/v2-0465",
+            Self::AddressUsage => "http://terminology.hl7.org/CodeSystem/v2-0617",
         }
     }
 
@@ -139,14 +170,9 @@ impl Table {
         Self::ALL.into_iter().find(|table| table.number() == number)
     }
 
-    /// Its code system.
-    pub(crate) fn system(self) -> String {
-        format!("{}{}", system::V2, self.number())
-    }
-
     /// True for the code system of this table.
     pub(crate) fn is_system(self, uri: &str) -> bool {
-        uri.strip_prefix(system::V2) == Some(self.number())
+        uri == self.system()
     }
 
     fn rows(self) -> &'static [Row] {
@@ -191,7 +217,7 @@ impl Table {
 #[derive(Debug)]
 pub(crate) struct Codes {
     version: Version,
-    maps: BTreeMap<Table, CodeMap>,
+    maps: Vec<CodeMap>,
 }
 
 #[derive(Debug, Default)]
@@ -239,7 +265,7 @@ impl CodeMap {
 impl Codes {
     /// The tables with a site's rows before them, for messages of `version`.
     pub(crate) fn new(version: Version, site: &[CodeRow]) -> Self {
-        let maps = Table::ALL.into_iter().map(|table| (table, CodeMap::new(table, site))).collect();
+        let maps = Table::ALL.into_iter().map(|table| CodeMap::new(table, site)).collect();
         Self { version, maps }
     }
 
@@ -251,7 +277,7 @@ impl Codes {
     /// The v2 code that a FHIR coding maps to. Without `system` the element is of type code, whose system is
     /// known.
     pub(crate) fn to_v2(&self, table: Table, system: Option<&str>, code: &str) -> Option<&str> {
-        let rows = self.maps.get(&table)?;
+        let rows = self.maps.get(table as usize)?;
         rows.with_code(code)
             .find(|row| {
                 row.to_v2
@@ -264,7 +290,7 @@ impl Codes {
 
     /// The FHIR coding (system, code) that a v2 code of a message of `version` maps to.
     pub(crate) fn to_fhir(&self, table: Table, v2: &str, version: Version) -> Option<(&str, &str)> {
-        let rows = self.maps.get(&table)?;
+        let rows = self.maps.get(table as usize)?;
         rows.with_v2(v2)
             .find(|row| row.to_fhir && row.holds(version) && !row.code.is_empty())
             .map(|row| (&*row.system, &*row.code))
@@ -272,7 +298,7 @@ impl Codes {
 
     /// The FHIR code of a given system that a v2 code maps to, where one table serves two elements.
     pub(crate) fn to_fhir_in(&self, table: Table, v2: &str, system: &str, version: Version) -> Option<&str> {
-        let rows = self.maps.get(&table)?;
+        let rows = self.maps.get(table as usize)?;
         rows.with_v2(v2)
             .find(|row| row.to_fhir && row.holds(version) && row.system == system)
             .map(|row| &*row.code)
@@ -281,7 +307,10 @@ impl Codes {
     /// True where `v2` is a code of the table, mapped or not.
     pub(crate) fn contains(&self, table: Table, v2: &str) -> bool {
         !v2.is_empty()
-            && self.maps.get(&table).is_some_and(|rows| rows.with_v2(v2).any(|row| row.holds(self.version)))
+            && self
+                .maps
+                .get(table as usize)
+                .is_some_and(|rows| rows.with_v2(v2).any(|row| row.holds(self.version)))
     }
 }
 

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::assigning_authority::without_blanks;
-use crate::codes;
-use crate::fhir::system;
+use crate::codes::{self, Table};
+use crate::fhir::{Str, system};
 
 /// The known names.
 #[derive(Debug)]
@@ -30,15 +30,16 @@ impl SystemNames {
         if let Some(number) = uri.strip_prefix(system::V2)
             && is_table_number(number)
         {
-            let name = format!("HL7{number}");
+            let is_name = |name: &str| name.strip_prefix("HL7") == Some(number);
             // A table that is read as another system goes by that system's name, so that it is written the same
             // when it comes back.
             let read_as = codes::CODING_SYSTEM_NAMES
                 .iter()
-                .find(|row| row.to_fhir && row.v2 == name && row.system != uri);
-            return match read_as {
-                Some(row) => Cow::Owned(self.name(&row.system).into_owned()),
-                None => Cow::Owned(name),
+                .find(|row| row.to_fhir && is_name(&row.v2) && row.system != uri);
+            return match (read_as, Table::from_number(number)) {
+                (Some(row), _) => self.name(&row.system),
+                (None, Some(table)) => Cow::Borrowed(table.name()),
+                (None, None) => Cow::Owned(format!("HL7{number}")),
             };
         }
         codes::CODING_SYSTEM_NAMES
@@ -57,21 +58,24 @@ impl SystemNames {
     }
 
     /// The system of a name; `None` for no name. As with identifiers, blanks stay in an own message (`verbatim`).
-    pub(crate) fn uri(&self, name: &str, verbatim: bool) -> Option<String> {
+    pub(crate) fn uri<'a>(&'a self, name: Str<'a>, verbatim: bool) -> Option<Str<'a>> {
         if name.is_empty() {
             return None;
         }
-        if let Some((uri, _)) = self.site.iter().find(|(_, known)| known == name) {
-            return Some(uri.clone());
+        if let Some((uri, _)) = self.site.iter().find(|(_, known)| *known == name) {
+            return Some(Cow::Borrowed(uri));
         }
         let row =
             codes::CODING_SYSTEM_NAMES.iter().find(|row| row.to_fhir && row.v2 == name && is_plain(&row.v2));
         if let Some(row) = row {
-            return Some(row.system.clone().into_owned());
+            return Some(Cow::Borrowed(&*row.system));
         }
-        Some(match table_number(name) {
-            Some(number) => format!("{}{number}", system::V2),
-            None if verbatim => name.to_owned(),
+        Some(match table_number(&name) {
+            Some(number) => match Table::from_number(number) {
+                Some(table) => Cow::Borrowed(table.system()),
+                None => Cow::Owned(format!("{}{number}", system::V2)),
+            },
+            None if verbatim => name,
             None => without_blanks(name),
         })
     }
@@ -110,7 +114,7 @@ mod tests {
             ("http://unknown.example", "http://unknown.example"),
         ] {
             assert_eq!(names().name(uri), name);
-            assert_eq!(names().uri(name, false).as_deref(), Some(uri));
+            assert_eq!(names().uri(name.into(), false).as_deref(), Some(uri));
         }
     }
 
@@ -124,12 +128,12 @@ mod tests {
     #[test]
     fn cd_9_other_names_of_a_system_are_read() {
         assert_eq!(
-            names().uri("0002", false).as_deref(),
+            names().uri("0002".into(), false).as_deref(),
             Some("http://terminology.hl7.org/CodeSystem/v2-0002")
         );
-        assert_eq!(names().uri("HL70005", false).as_deref(), Some("urn:oid:2.16.840.1.113883.6.238"));
-        assert_eq!(names().uri("ISO639", false).as_deref(), Some("urn:ietf:bcp:47"));
-        assert_eq!(names().uri("my list", false).as_deref(), Some("my%20list"));
-        assert_eq!(names().uri("", false), None);
+        assert_eq!(names().uri("HL70005".into(), false).as_deref(), Some("urn:oid:2.16.840.1.113883.6.238"));
+        assert_eq!(names().uri("ISO639".into(), false).as_deref(), Some("urn:ietf:bcp:47"));
+        assert_eq!(names().uri("my list".into(), false).as_deref(), Some("my%20list"));
+        assert_eq!(names().uri("".into(), false), None);
     }
 }

@@ -20,11 +20,11 @@ use crate::code_element::{self, Read};
 use crate::codes::Table;
 use crate::config::EmailUseCode;
 use crate::date_time;
-use crate::fhir::{self, ContactPoint, Extension, url};
-use crate::phone_number::{self, Parts};
-use crate::reading::Reading;
+use crate::fhir::{self, ContactPoint, Extension, Str, url};
+use crate::phone_number;
+use crate::reading::{self, Reading};
 use crate::site::Site;
-use crate::trace::Traced;
+use crate::trace;
 
 /// Which of the two fields a repetition stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) fn infer_system(value: &str) -> &'static str {
 }
 
 /// TEL-1. An sms number is a mobile telephone and stands with those.
-pub(crate) fn place(point: &ContactPoint) -> Place {
+pub(crate) fn place(point: &ContactPoint<'_>) -> Place {
     if point.r#use.as_deref() == Some("work") && point.system.as_deref() != Some("sms") {
         Place::Work
     } else {
@@ -62,36 +62,40 @@ pub(crate) fn place(point: &ContactPoint) -> Place {
     }
 }
 
-/// Writes a contact point; empty where it is not sent (TEL-8, TEL-11).
-pub(crate) fn write(point: &ContactPoint, site: &Site, base: &str) -> Traced {
-    let mut out = Traced::new(base);
-    let Some(value) = point.value.as_deref() else { return out };
+/// Writes a contact point; nothing where it is not sent (TEL-8, TEL-11).
+pub(crate) fn write(point: &ContactPoint<'_>, site: &Site, out: &mut trace::Repetition<'_>) {
+    let Some(value) = point.value.as_deref() else { return };
     let (system, used) = match point.system.as_deref() {
         Some("sms") => ("phone", Some("mobile")),
         system => (system.unwrap_or_else(|| infer_system(value)), point.r#use.as_deref()),
     };
     let ended = point.period.as_ref().is_some_and(|period| period.end.is_some());
-    let period_sent = site.rules.phone_period;
     if used == Some("old") && !(site.rules.old_phone && ended) {
-        return out;
+        return;
     }
     let internet = matches!(system, "email" | "url");
-    use_code(&mut out, point, used, internet, site);
-    equipment(&mut out, point, system, used, site);
+    let mirrored = site.config.xtn1_mirror && site.rules.phone_text == 12 && !site.rules.phone_period;
+    if !internet && mirrored {
+        out.set(1, value, "value", "TEL-12");
+    } else if !internet && site.rules.phone_text == 1 {
+        out.set(1, value, "value", "TEL-5");
+    }
+    use_code(out, point, used, internet, site);
+    equipment(out, point, system, used, site);
     if internet {
         out.set(4, value, "value", "TEL-5");
     } else {
-        out.set(site.rules.phone_text, value, "value", "TEL-5");
-        if site.config.xtn1_mirror && site.rules.phone_text == 12 && !site.rules.phone_period {
-            out.set(1, value, "value", "TEL-12");
-        }
-        parts(&mut out, point, value, site);
+        parts(out, point, value, site);
     }
     let comment = fhir::extension_string(&point.extension, url::PHONE_COMMENT).unwrap_or_default();
     out.set(9, comment, "extension", "TEL-7");
-    if period_sent {
+    if !internet && site.rules.phone_text == 12 {
+        out.set(12, value, "value", "TEL-5");
+    }
+    if site.rules.phone_period {
         if let Some(period) = &point.period {
-            let ts = |value: &Option<String>| value.as_deref().and_then(date_time::to_ts).unwrap_or_default();
+            let ts =
+                |value: &Option<Str<'_>>| value.as_deref().and_then(date_time::to_ts).unwrap_or_default();
             out.set(13, &ts(&period.start), "period.start", "TEL-10");
             out.set(14, &ts(&period.end), "period.end", "TEL-10");
         }
@@ -99,11 +103,16 @@ pub(crate) fn write(point: &ContactPoint, site: &Site, base: &str) -> Traced {
             out.set(18, &rank.to_string(), "rank", "TEL-10");
         }
     }
-    out
 }
 
 /// XTN.2 (TEL-4, TEL-9).
-fn use_code(out: &mut Traced, point: &ContactPoint, used: Option<&str>, internet: bool, site: &Site) {
+fn use_code(
+    out: &mut trace::Repetition<'_>,
+    point: &ContactPoint<'_>,
+    used: Option<&str>,
+    internet: bool,
+    site: &Site,
+) {
     if internet && site.config.email_use_code == EmailUseCode::Net {
         return out.fixed(2, 1, "NET", "TEL-4");
     }
@@ -116,7 +125,13 @@ fn use_code(out: &mut Traced, point: &ContactPoint, used: Option<&str>, internet
 }
 
 /// XTN.3 (TEL-3).
-fn equipment(out: &mut Traced, point: &ContactPoint, system: &str, used: Option<&str>, site: &Site) {
+fn equipment(
+    out: &mut trace::Repetition<'_>,
+    point: &ContactPoint<'_>,
+    system: &str,
+    used: Option<&str>,
+    site: &Site,
+) {
     let alternate = code_element::alternate(point.system_element.as_ref(), Table::TelecomSystem);
     // XTN.3 is required from 2.7: other becomes a telephone, in every respect.
     let system = if system == "other" && site.rules.equipment_required { "phone" } else { system };
@@ -130,7 +145,7 @@ fn equipment(out: &mut Traced, point: &ContactPoint, system: &str, used: Option<
 }
 
 /// XTN.5 to XTN.8 (TEL-6, TEL-7).
-fn parts(out: &mut Traced, point: &ContactPoint, value: &str, site: &Site) {
+fn parts(out: &mut trace::Repetition<'_>, point: &ContactPoint<'_>, value: &str, site: &Site) {
     let numeric =
         |text: &&str| !site.rules.phone_parts_numeric || text.bytes().all(|byte| byte.is_ascii_digit());
     let extended = PART_URLS.map(|url| fhir::extension_string(&point.extension, url).filter(numeric));
@@ -139,19 +154,19 @@ fn parts(out: &mut Traced, point: &ContactPoint, value: &str, site: &Site) {
             out.set(component, part.unwrap_or_default(), "extension", "TEL-7");
         }
     } else if let Some(parts) = phone_number::split(value, &site.config.default_country) {
-        for (component, part) in (5..).zip([&parts.country, &parts.area, &parts.local, &parts.extension]) {
+        for (component, part) in (5..).zip(parts.all()) {
             out.set(component, part, "value", "TEL-6");
         }
     }
 }
 
 /// Reads a contact point; `None` where it has no value.
-pub(crate) fn read(
-    xtn: &Repetition<'_>,
+pub(crate) fn read<'m>(
+    xtn: &Repetition<'m>,
     place: Place,
-    reading: &Reading<'_>,
-    where_: &str,
-) -> Option<ContactPoint> {
+    reading: &Reading<'m>,
+    where_: reading::Place<'m>,
+) -> Option<ContactPoint<'m>> {
     let component = |number| reading.text(xtn.component(number));
     let equipment = component(3);
     let address = component(4);
@@ -165,7 +180,7 @@ pub(crate) fn read(
         .filter(|_| internet)
         .or_else(|| component(12))
         .or_else(|| component(1))
-        .or_else(|| assembled(&[5, 6, 7, 8].map(component)))?;
+        .or_else(|| assembled(&[5, 6, 7, 8].map(component)).map(Str::Owned))?;
     // TEL-22
     let used = component(2);
     let system = match equipment.as_deref() {
@@ -175,9 +190,9 @@ pub(crate) fn read(
         None if used.as_deref() == Some("BPN") => plain("pager"),
         None => plain(if reading.own { "other" } else { "phone" }),
         Some("CP") => plain("phone"),
-        Some(code) => {
-            let mut read = code_element::read(Some(code), Table::TelecomSystem, None, reading);
-            read.code.get_or_insert_with(|| "other".to_owned());
+        Some(_) => {
+            let mut read = code_element::read(equipment.clone(), Table::TelecomSystem, None, reading);
+            read.code.get_or_insert(Str::Borrowed("other"));
             read
         }
     };
@@ -189,12 +204,12 @@ pub(crate) fn read(
     };
     let used = match (equipment.as_deref(), used.as_deref()) {
         (Some("CP"), _) => plain("mobile"),
-        (_, None) => Read { code: field_use.map(str::to_owned), element: None },
+        (_, None) => Read { code: field_use.map(Str::Borrowed), element: None },
         (_, Some("NET")) => {
-            Read { code: field_use.filter(|_| place == Place::Work).map(str::to_owned), element: None }
+            Read { code: field_use.filter(|_| place == Place::Work).map(Str::Borrowed), element: None }
         }
         (None, Some("BPN")) => Read::default(),
-        (_, Some(code)) => code_element::read(Some(code), Table::TelecomUse, None, reading),
+        (_, Some(_)) => code_element::read(used.clone(), Table::TelecomUse, None, reading),
     };
     let rank = component(18).and_then(|rank| rank.parse().ok()).filter(|rank| *rank > 0);
     Some(ContactPoint {
@@ -209,25 +224,26 @@ pub(crate) fn read(
     })
 }
 
-fn plain(code: &str) -> Read {
-    Read { code: Some(code.to_owned()), element: None }
+fn plain(code: &str) -> Read<'_> {
+    Read { code: Some(code.into()), element: None }
 }
 
 /// TEL-24.
-fn part_extensions(
-    xtn: &Repetition<'_>,
+fn part_extensions<'m>(
+    xtn: &Repetition<'m>,
     value: &str,
     internet: bool,
-    reading: &Reading<'_>,
-) -> Vec<Extension> {
+    reading: &Reading<'m>,
+) -> Vec<Extension<'m>> {
     let component = |number| reading.text(xtn.component(number));
-    let [country, area, local, extension] = [5, 6, 7, 8].map(|n| component(n).unwrap_or_default());
-    let parts = Parts { country, area, local, extension };
-    let expected = phone_number::split(value, &reading.site.config.default_country);
+    let parts = [5, 6, 7, 8].map(|number| component(number).unwrap_or_default());
     let mut extensions = Vec::new();
-    if !internet && parts != expected.unwrap_or_default() {
-        let values = [parts.country, parts.area, parts.local, parts.extension];
-        let valued = PART_URLS.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
+    let is_expected = || {
+        let expected = phone_number::split(value, &reading.site.config.default_country);
+        expected.unwrap_or_default().all().iter().zip(&parts).all(|(expected, part)| expected == part)
+    };
+    if !internet && !is_expected() {
+        let valued = PART_URLS.into_iter().zip(parts).filter(|(_, value)| !value.is_empty());
         extensions.extend(valued.map(|(url, value)| Extension::string(url, value)));
     }
     extensions.extend(component(9).map(|comment| Extension::string(url::PHONE_COMMENT, comment)));
@@ -235,7 +251,7 @@ fn part_extensions(
 }
 
 /// `[+5 ][6 ]7[ X8]`.
-fn assembled(parts: &[Option<String>; 4]) -> Option<String> {
+fn assembled(parts: &[Option<Str<'_>>; 4]) -> Option<String> {
     let [country, area, local, extension] = parts;
     let mut text = String::new();
     if let Some(country) = country {

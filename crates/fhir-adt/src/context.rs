@@ -4,9 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::origins::Origins;
 use crate::report::Report;
-use crate::trace::{Provenance, Trace};
+use crate::trace::Provenance;
 
 /// The FHIR interaction that wrote the Patient. It decides the event, not the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,17 +77,16 @@ pub struct Conversion {
     pub messages: Vec<AdtMessage>,
     /// What was repaired and what is lost.
     pub report: Report,
-    /// Where the values of the first message came from.
-    pub(crate) traces: Vec<Trace>,
-    pub(crate) origins: Origins,
+    /// Where the values of the first message came from, where that is remembered.
+    pub(crate) provenance: Vec<Provenance>,
 }
 
 impl Conversion {
     /// Where each value of the first message came from, in the order of the message's segments: the place, the
-    /// element and the rule. Built when asked for.
+    /// element and the rule. Empty unless the mapper is [traced](crate::Mapper::traced).
     #[must_use]
-    pub fn provenance(&self) -> Vec<Provenance> {
-        self.traces.iter().flat_map(|trace| trace.provenance(&self.origins)).collect()
+    pub fn provenance(&self) -> &[Provenance] {
+        &self.provenance
     }
 }
 

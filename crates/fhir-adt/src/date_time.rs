@@ -11,34 +11,59 @@
 use jiff::civil;
 use jiff::tz::{Offset, TimeZone};
 
+/// A TS or DT: at most 24 characters, kept in place.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ts {
+    bytes: [u8; 24],
+    length: usize,
+}
+
+impl Ts {
+    /// Appends characters; `None` where they are not ASCII or too many.
+    fn with(mut self, text: impl Iterator<Item = u8>) -> Option<Self> {
+        for byte in text.filter(u8::is_ascii) {
+            *self.bytes.get_mut(self.length)? = byte;
+            self.length += 1;
+        }
+        Some(self)
+    }
+}
+
+impl std::ops::Deref for Ts {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
 /// A FHIR date or dateTime as a TS; `None` where it is neither (the input checks let none through).
-pub(crate) fn to_ts(value: &str) -> Option<String> {
+pub(crate) fn to_ts(value: &str) -> Option<Ts> {
     let (date, time) = match value.split_once('T') {
         Some((date, time)) => (date, Some(time)),
         None => (value, None),
     };
-    let mut ts = to_dt(date)?;
+    let ts = to_dt(date)?;
     let Some(time) = time else { return Some(ts) };
     let (clock, offset) = split_offset(time);
     let (seconds, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    ts.extend(seconds.chars().filter(char::is_ascii_digit));
-    if !fraction.is_empty() {
-        ts.push('.');
-        ts.extend(fraction.chars().take(4));
-    }
-    match offset {
-        "" => {}
-        "Z" | "+00:00" | "-00:00" => ts.push_str("+0000"),
-        other => ts.extend(other.chars().filter(|c| *c != ':')),
-    }
-    Some(ts)
+    let point = if fraction.is_empty() { "" } else { "." };
+    let offset = match offset {
+        "Z" | "+00:00" | "-00:00" => "+0000",
+        other => other,
+    };
+    ts.with(seconds.bytes().filter(u8::is_ascii_digit))?
+        .with(point.bytes().chain(fraction.bytes().take(4)))?
+        .with(offset.bytes().filter(|byte| *byte != b':'))
 }
 
 /// The date part of a FHIR date or dateTime as a DT.
-pub(crate) fn to_dt(value: &str) -> Option<String> {
+pub(crate) fn to_dt(value: &str) -> Option<Ts> {
     let date = value.split('T').next().unwrap_or_default();
-    let digits: String = date.chars().filter(|c| *c != '-').collect();
-    (matches!(digits.len(), 4 | 6 | 8) && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
+    let digits = date.bytes().filter(|byte| *byte != b'-');
+    let count = digits.clone().count();
+    (matches!(count, 4 | 6 | 8) && digits.clone().all(|byte| byte.is_ascii_digit())).then_some(())?;
+    Ts::default().with(digits)
 }
 
 fn split_offset(time: &str) -> (&str, &str) {
@@ -50,11 +75,11 @@ fn split_offset(time: &str) -> (&str, &str) {
 
 /// Where the offset of a time without one comes from.
 #[derive(Clone, Debug)]
-pub(crate) struct DefaultOffset {
+pub(crate) struct DefaultOffset<'z> {
     /// The offset of MSH-7, as FHIR writes it.
     pub(crate) message: Option<String>,
     /// The configured zone.
-    pub(crate) zone: TimeZone,
+    pub(crate) zone: &'z TimeZone,
 }
 
 /// Why a TS has no place in FHIR, or lost something.
@@ -70,7 +95,7 @@ pub(crate) enum TsProblem {
 pub(crate) fn from_ts(
     ts: &str,
     precision: Option<&str>,
-    default: &DefaultOffset,
+    default: &DefaultOffset<'_>,
 ) -> Result<(String, Option<TsProblem>), TsProblem> {
     let ts = ts.trim();
     let (clock, offset) = match ts.find(['+', '-']) {
@@ -149,7 +174,7 @@ fn fhir_offset(text: &str) -> Option<String> {
     Some(if hours == 0 && minutes == 0 { "Z".to_owned() } else { format!("{sign}{hours:02}:{minutes:02}") })
 }
 
-impl DefaultOffset {
+impl DefaultOffset<'_> {
     fn offset(&self, date: &str, hour: i16, minute: i16, second: i16) -> String {
         if let Some(offset) = &self.message {
             return offset.clone();
@@ -183,21 +208,44 @@ pub(crate) fn zone(name: &str) -> Option<TimeZone> {
 }
 
 /// An instant in a zone as a TS with seconds.
-pub(crate) fn instant_to_ts(instant: jiff::Timestamp, zone: &TimeZone) -> String {
-    let zoned = instant.to_zoned(zone.clone());
-    format!("{}{}", zoned.strftime("%Y%m%d%H%M%S"), ts_offset(zoned.offset()))
+pub(crate) fn instant_to_ts(instant: jiff::Timestamp, zone: &TimeZone) -> Ts {
+    let (offset, time) = match zone == &TimeZone::UTC {
+        true => (Offset::UTC, Offset::UTC.to_datetime(instant)),
+        false => {
+            let offset = zone.to_offset(instant);
+            (offset, offset.to_datetime(instant))
+        }
+    };
+    let digits = |number: i64, count: u32| {
+        (0..count).rev().map(move |place| b'0' + u8::try_from(number / 10_i64.pow(place) % 10).unwrap_or(0))
+    };
+    let (sign, hours, minutes) = clock_offset(offset);
+    let ts = Ts::default()
+        .with(digits(time.year().into(), 4))
+        .and_then(|ts| ts.with(digits(time.month().into(), 2)))
+        .and_then(|ts| ts.with(digits(time.day().into(), 2)))
+        .and_then(|ts| ts.with(digits(time.hour().into(), 2)))
+        .and_then(|ts| ts.with(digits(time.minute().into(), 2)))
+        .and_then(|ts| ts.with(digits(time.second().into(), 2)))
+        .and_then(|ts| ts.with([sign].into_iter().chain(digits(hours, 2)).chain(digits(minutes, 2))));
+    ts.unwrap_or_default()
+}
+
+/// Sign, hours and minutes of an offset.
+fn clock_offset(offset: Offset) -> (u8, i64, i64) {
+    let seconds = offset.seconds();
+    let minutes = i64::from(seconds.abs() / 60);
+    (if seconds < 0 { b'-' } else { b'+' }, minutes / 60, minutes % 60)
 }
 
 fn ts_offset(offset: Offset) -> String {
-    let seconds = offset.seconds();
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let minutes = seconds.abs() / 60;
-    format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
+    let (sign, hours, minutes) = clock_offset(offset);
+    format!("{}{hours:02}{minutes:02}", char::from(sign))
 }
 
 /// A FHIR date or dateTime as text that sorts by time: UTC with nine digits of fraction. A partial date stands for
 /// its first moment in the zone of `default`.
-pub(crate) fn sortable(value: &str, default: &DefaultOffset) -> Option<String> {
+pub(crate) fn sortable(value: &str, default: &DefaultOffset<'_>) -> Option<String> {
     let full = match value.len() {
         4 => format!("{value}-01-01T00:00:00Z"),
         7 => format!("{value}-01T00:00:00Z"),
@@ -211,6 +259,12 @@ pub(crate) fn sortable(value: &str, default: &DefaultOffset) -> Option<String> {
         full.replace('Z', &offset).parse().ok()?
     };
     Some(instant.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string())
+}
+
+/// The date of a FHIR date or dateTime.
+pub(crate) fn date_of(mut value: String) -> String {
+    value.truncate(value.find('T').unwrap_or(value.len()));
+    value
 }
 
 fn calendar(year: i16, month: i16, day: i16) -> Option<civil::Date> {
@@ -285,7 +339,7 @@ mod tests {
     }
 
     fn read_with(ts: &str, precision: Option<&str>) -> Option<String> {
-        let default = DefaultOffset { message: None, zone: zone("America/New_York").unwrap() };
+        let default = DefaultOffset { message: None, zone: &zone("America/New_York").unwrap() };
         from_ts(ts, precision, &default).ok().map(|(value, _)| value)
     }
 
@@ -327,13 +381,13 @@ mod tests {
     fn a_time_without_offset_takes_one() {
         assert_eq!(read("20240102030405").as_deref(), Some("2024-01-02T03:04:05-05:00"));
         assert_eq!(read("20240702030405").as_deref(), Some("2024-07-02T03:04:05-04:00"));
-        let default = DefaultOffset { message: Some("+02:00".to_owned()), zone: TimeZone::UTC };
+        let default = DefaultOffset { message: Some("+02:00".to_owned()), zone: &TimeZone::UTC };
         assert_eq!(from_ts("202407020304", None, &default).unwrap().0, "2024-07-02T03:04:00+02:00");
     }
 
     #[test]
     fn an_hour_alone_is_dropped_and_told() {
-        let default = DefaultOffset { message: None, zone: TimeZone::UTC };
+        let default = DefaultOffset { message: None, zone: &TimeZone::UTC };
         assert_eq!(
             from_ts("2024070203", None, &default),
             Ok(("2024-07-02".to_owned(), Some(TsProblem::HourDropped)))
@@ -384,7 +438,7 @@ mod tests {
 
     #[test]
     fn sortable_text_sorts_by_time() {
-        let default = DefaultOffset { message: None, zone: TimeZone::UTC };
+        let default = DefaultOffset { message: None, zone: &TimeZone::UTC };
         let a = sortable("2024-03-02T14:05:09.12-05:00", &default).unwrap();
         let b = sortable("2024-03-02T19:05:09.2Z", &default).unwrap();
         assert!(a < b, "{a} {b}");

@@ -30,9 +30,9 @@ pub(crate) enum Main {
 
 /// A link or unlink that follows.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Follow {
+pub(crate) struct Follow<'a> {
     pub(crate) event: Event,
-    pub(crate) target: Reference,
+    pub(crate) target: Reference<'a>,
     pub(crate) expression: String,
 }
 
@@ -61,8 +61,8 @@ pub(crate) fn delete(config: &MappingConfig) -> Option<Event> {
 
 /// Decides the main message of a write, and tells what has no event.
 pub(crate) fn main(
-    patient: &Patient,
-    previous: Option<&Patient>,
+    patient: &Patient<'_>,
+    previous: Option<&Patient<'_>>,
     interaction: Interaction,
     config: &MappingConfig,
     report: &mut Report,
@@ -89,7 +89,7 @@ pub(crate) fn main(
     }
     if config.merge.trigger != MergeTrigger::ReplacedBy {
         // A link that the previous version had already was sent then.
-        let is_new = |link: &Link| !previous.is_some_and(|previous| previous.link.contains(link));
+        let is_new = |link: &Link<'_>| !previous.is_some_and(|previous| previous.link.contains(link));
         let mut new = of_type("replaces").filter(|&link| patient.link.get(link).is_some_and(is_new));
         if let Some(link) = new.next() {
             return Main::Merge { link, retired_is_target: true };
@@ -111,11 +111,15 @@ pub(crate) fn main(
 }
 
 /// The A24 and A37 messages that follow, in the order of the links.
-pub(crate) fn follow(patient: &Patient, previous: Option<&Patient>, config: &MappingConfig) -> Vec<Follow> {
+pub(crate) fn follow<'a>(
+    patient: &Patient<'a>,
+    previous: Option<&Patient<'a>>,
+    config: &MappingConfig,
+) -> Vec<Follow<'a>> {
     if config.link.seealso == Seealso::Off {
         return Vec::new();
     }
-    let seealso = |patient: &Patient, event: Event| -> Vec<Follow> {
+    let seealso = |patient: &Patient<'a>, event: Event| -> Vec<Follow<'a>> {
         let links = patient.link.iter().enumerate();
         links
             .filter(|(_, link)| link.r#type.as_deref() == Some("seealso"))

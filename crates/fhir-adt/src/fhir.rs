@@ -1,296 +1,326 @@
 //! The FHIR R4 Patient and its data types, as far as the mapping reads them.
 //!
 //! Elements that are not named here have no home in HL7 v2; they stay in the JSON value that these types are read
-//! from, and the comparison of [`crate::compare`] tells what became of them.
+//! from, and the comparison of [`crate::compare`] tells what became of them. Texts are borrowed from where they were
+//! read, JSON or message.
+
+mod read;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
-/// A data type: all members optional, absent ones not written, `Debug` without values.
+pub(crate) use read::{Read, Strictness};
+
+/// A text, borrowed where it can be.
+pub(crate) type Str<'a> = std::borrow::Cow<'a, str>;
+
+/// A data type: all members optional, absent ones not written, `Debug` without values. Each member is given with its
+/// name in JSON.
 macro_rules! data_type {
-    ($(#[$doc:meta])* $name:ident { $($(#[$member_meta:meta])* $member:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($json:literal $member:ident: $type:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
-        #[serde(rename_all = "camelCase", default)]
-        pub(crate) struct $name {
+        #[derive(Clone, Default, PartialEq, Serialize)]
+        pub(crate) struct $name<'a> {
             $(
-                #[serde(skip_serializing_if = "is_default")]
-                $(#[$member_meta])*
+                #[serde(rename = $json, skip_serializing_if = "read::is_absent")]
                 pub(crate) $member: $type,
             )*
         }
 
-        impl fmt::Debug for $name {
+        impl fmt::Debug for $name<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(stringify!($name))
             }
         }
+
+        read::object!($name { $($json $member,)* });
     };
 }
 
 data_type!(
     /// FHIR R4 Patient.
     Patient {
-        resource_type: String,
-        id: Option<String>,
-        meta: Option<Meta>,
-        contained: Vec<serde_json::Value>,
-        extension: Vec<Extension>,
-        identifier: Vec<Identifier>,
-        active: Option<bool>,
-        name: Vec<HumanName>,
-        telecom: Vec<ContactPoint>,
-        gender: Option<String>,
-        #[serde(rename = "_gender")]
-        gender_element: Option<Element>,
-        birth_date: Option<String>,
-        #[serde(rename = "_birthDate")]
-        birth_date_element: Option<Element>,
-        deceased_boolean: Option<bool>,
-        deceased_date_time: Option<String>,
-        address: Vec<Address>,
-        marital_status: Option<CodeableConcept>,
-        multiple_birth_boolean: Option<bool>,
-        multiple_birth_integer: Option<i64>,
-        contact: Vec<Contact>,
-        communication: Vec<Communication>,
-        general_practitioner: Vec<Reference>,
-        link: Vec<Link>,
+        "resourceType" resource_type: Str<'a>,
+        "id" id: Option<Str<'a>>,
+        "meta" meta: Option<Meta<'a>>,
+        "contained" contained: Vec<Value>,
+        "extension" extension: Vec<Extension<'a>>,
+        "identifier" identifier: Vec<Identifier<'a>>,
+        "active" active: Option<bool>,
+        "name" name: Vec<HumanName<'a>>,
+        "telecom" telecom: Vec<ContactPoint<'a>>,
+        "gender" gender: Option<Str<'a>>,
+        "_gender" gender_element: Option<Element<'a>>,
+        "birthDate" birth_date: Option<Str<'a>>,
+        "_birthDate" birth_date_element: Option<Element<'a>>,
+        "deceasedBoolean" deceased_boolean: Option<bool>,
+        "deceasedDateTime" deceased_date_time: Option<Str<'a>>,
+        "address" address: Vec<Address<'a>>,
+        "maritalStatus" marital_status: Option<CodeableConcept<'a>>,
+        "multipleBirthBoolean" multiple_birth_boolean: Option<bool>,
+        "multipleBirthInteger" multiple_birth_integer: Option<i64>,
+        "contact" contact: Vec<Contact<'a>>,
+        "communication" communication: Vec<Communication<'a>>,
+        "generalPractitioner" general_practitioner: Vec<Reference<'a>>,
+        "link" link: Vec<Link<'a>>,
     }
 );
 
 data_type!(
     /// Meta, without what the server owns.
     Meta {
-        version_id: Option<String>,
-        last_updated: Option<String>,
+        "versionId" version_id: Option<Str<'a>>,
+        "lastUpdated" last_updated: Option<Str<'a>>,
     }
 );
 
 data_type!(
     /// Extensions of a primitive element (`_birthDate`).
-    Element { extension: Vec<Extension>, }
+    Element { "extension" extension: Vec<Extension<'a>>, }
 );
 
 data_type!(
     /// Extension, with the value types that the mapping uses.
     Extension {
-        url: String,
-        extension: Vec<Extension>,
-        value_address: Option<Address>,
-        value_code: Option<String>,
-        value_codeable_concept: Option<CodeableConcept>,
-        value_coding: Option<Coding>,
-        value_date_time: Option<String>,
-        value_string: Option<String>,
+        "url" url: Str<'a>,
+        "extension" extension: Vec<Extension<'a>>,
+        "valueAddress" value_address: Option<Box<Address<'a>>>,
+        "valueCode" value_code: Option<Str<'a>>,
+        "valueCodeableConcept" value_codeable_concept: Option<CodeableConcept<'a>>,
+        "valueCoding" value_coding: Option<Coding<'a>>,
+        "valueDateTime" value_date_time: Option<Str<'a>>,
+        "valueString" value_string: Option<Str<'a>>,
     }
 );
 
 data_type!(
     /// Identifier.
     Identifier {
-        extension: Vec<Extension>,
-        r#type: Option<CodeableConcept>,
-        system: Option<String>,
-        value: Option<String>,
-        period: Option<Period>,
-        assigner: Option<Box<Reference>>,
+        "extension" extension: Vec<Extension<'a>>,
+        "type" r#type: Option<CodeableConcept<'a>>,
+        "system" system: Option<Str<'a>>,
+        "value" value: Option<Str<'a>>,
+        "period" period: Option<Period<'a>>,
+        "assigner" assigner: Option<Box<Reference<'a>>>,
     }
 );
 
 data_type!(
     /// CodeableConcept.
-    CodeableConcept { coding: Vec<Coding>, text: Option<String>, }
+    CodeableConcept { "coding" coding: Vec<Coding<'a>>, "text" text: Option<Str<'a>>, }
 );
 
 data_type!(
     /// Coding.
     Coding {
-        system: Option<String>,
-        version: Option<String>,
-        code: Option<String>,
-        display: Option<String>,
-        user_selected: Option<bool>,
+        "system" system: Option<Str<'a>>,
+        "version" version: Option<Str<'a>>,
+        "code" code: Option<Str<'a>>,
+        "display" display: Option<Str<'a>>,
+        "userSelected" user_selected: Option<bool>,
     }
 );
 
 data_type!(
     /// Period.
-    Period { start: Option<String>, end: Option<String>, }
+    Period { "start" start: Option<Str<'a>>, "end" end: Option<Str<'a>>, }
 );
 
 data_type!(
     /// Reference.
     Reference {
-        reference: Option<String>,
-        r#type: Option<String>,
-        identifier: Option<Box<Identifier>>,
-        display: Option<String>,
+        "reference" reference: Option<Str<'a>>,
+        "type" r#type: Option<Str<'a>>,
+        "identifier" identifier: Option<Box<Identifier<'a>>>,
+        "display" display: Option<Str<'a>>,
     }
 );
 
 data_type!(
     /// HumanName.
     HumanName {
-        extension: Vec<Extension>,
-        r#use: Option<String>,
-        #[serde(rename = "_use")]
-        use_element: Option<Element>,
-        text: Option<String>,
-        family: Option<String>,
-        #[serde(rename = "_family")]
-        family_element: Option<Element>,
-        given: Vec<Option<String>>,
-        prefix: Vec<Option<String>>,
-        suffix: Vec<Option<String>>,
-        period: Option<Period>,
+        "extension" extension: Vec<Extension<'a>>,
+        "use" r#use: Option<Str<'a>>,
+        "_use" use_element: Option<Element<'a>>,
+        "text" text: Option<Str<'a>>,
+        "family" family: Option<Str<'a>>,
+        "_family" family_element: Option<Element<'a>>,
+        "given" given: Vec<Option<Str<'a>>>,
+        "prefix" prefix: Vec<Option<Str<'a>>>,
+        "suffix" suffix: Vec<Option<Str<'a>>>,
+        "period" period: Option<Period<'a>>,
     }
 );
 
 data_type!(
     /// Address.
     Address {
-        extension: Vec<Extension>,
-        r#use: Option<String>,
-        #[serde(rename = "_use")]
-        use_element: Option<Element>,
-        r#type: Option<String>,
-        text: Option<String>,
-        line: Vec<Option<String>>,
-        #[serde(rename = "_line")]
-        line_element: Vec<Option<Element>>,
-        city: Option<String>,
-        district: Option<String>,
-        state: Option<String>,
-        postal_code: Option<String>,
-        country: Option<String>,
-        period: Option<Period>,
+        "extension" extension: Vec<Extension<'a>>,
+        "use" r#use: Option<Str<'a>>,
+        "_use" use_element: Option<Element<'a>>,
+        "type" r#type: Option<Str<'a>>,
+        "text" text: Option<Str<'a>>,
+        "line" line: Vec<Option<Str<'a>>>,
+        "_line" line_element: Vec<Option<Element<'a>>>,
+        "city" city: Option<Str<'a>>,
+        "district" district: Option<Str<'a>>,
+        "state" state: Option<Str<'a>>,
+        "postalCode" postal_code: Option<Str<'a>>,
+        "country" country: Option<Str<'a>>,
+        "period" period: Option<Period<'a>>,
     }
 );
 
 data_type!(
     /// ContactPoint.
     ContactPoint {
-        extension: Vec<Extension>,
-        system: Option<String>,
-        #[serde(rename = "_system")]
-        system_element: Option<Element>,
-        value: Option<String>,
-        r#use: Option<String>,
-        #[serde(rename = "_use")]
-        use_element: Option<Element>,
-        rank: Option<u64>,
-        period: Option<Period>,
+        "extension" extension: Vec<Extension<'a>>,
+        "system" system: Option<Str<'a>>,
+        "_system" system_element: Option<Element<'a>>,
+        "value" value: Option<Str<'a>>,
+        "use" r#use: Option<Str<'a>>,
+        "_use" use_element: Option<Element<'a>>,
+        "rank" rank: Option<u64>,
+        "period" period: Option<Period<'a>>,
     }
 );
 
 data_type!(
     /// Patient.contact.
     Contact {
-        relationship: Vec<CodeableConcept>,
-        name: Option<HumanName>,
-        telecom: Vec<ContactPoint>,
-        address: Option<Address>,
-        gender: Option<String>,
-        #[serde(rename = "_gender")]
-        gender_element: Option<Element>,
-        organization: Option<Reference>,
-        period: Option<Period>,
+        "relationship" relationship: Vec<CodeableConcept<'a>>,
+        "name" name: Option<HumanName<'a>>,
+        "telecom" telecom: Vec<ContactPoint<'a>>,
+        "address" address: Option<Address<'a>>,
+        "gender" gender: Option<Str<'a>>,
+        "_gender" gender_element: Option<Element<'a>>,
+        "organization" organization: Option<Reference<'a>>,
+        "period" period: Option<Period<'a>>,
     }
 );
 
 data_type!(
     /// Patient.communication.
-    Communication { language: Option<CodeableConcept>, preferred: Option<bool>, }
+    Communication { "language" language: Option<CodeableConcept<'a>>, "preferred" preferred: Option<bool>, }
 );
 
 data_type!(
     /// Patient.link.
-    Link { other: Option<Reference>, r#type: Option<String>, }
+    Link { "other" other: Option<Reference<'a>>, "type" r#type: Option<Str<'a>>, }
 );
 
-data_type!(
-    /// A contained resource, as far as references and merges look into it. `name` is a list of HumanName, or the
-    /// text of an Organization.
-    Contained {
-        resource_type: String,
-        id: Option<String>,
-        identifier: Vec<Identifier>,
-        name: serde_json::Value,
-    }
-);
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-impl Patient {
+impl<'a> Patient<'a> {
     /// Reads a Patient that passed the input checks, after which every element fits; `None` otherwise.
-    pub(crate) fn of(value: &serde_json::Value) -> Option<Self> {
-        Self::deserialize(value).ok()
+    pub(crate) fn of(value: &'a Value) -> Option<Self> {
+        of(value)
     }
 
-    /// The contained resource that a reference such as `#p1` names, as far as it can be read.
-    pub(crate) fn contained(&self, reference: &str) -> Option<Contained> {
+    /// The contained resource that a reference such as `#p1` names.
+    pub(crate) fn contained(&self, reference: &str) -> Option<Contained<'_>> {
         let id = reference.strip_prefix('#')?;
-        let found = self.contained.iter().find(|resource| resource["id"] == id)?;
-        Contained::deserialize(found).ok()
+        Contained::of(self.contained.iter().find(|resource| resource["id"] == id)?)
     }
 
     /// As JSON.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 }
 
-impl Extension {
+/// Reads a data type from JSON; `None` where an element has another type than FHIR gives it. Unknown members are
+/// passed over.
+pub(crate) fn of<'a, T: Read<'a>>(value: &'a Value) -> Option<T> {
+    T::read(value, Strictness::Lenient).ok()
+}
+
+/// A contained resource, as far as references look into it.
+pub(crate) struct Contained<'a> {
+    pub(crate) resource_type: &'a str,
+    /// The first identifier.
+    pub(crate) identifier: Option<Identifier<'a>>,
+    /// A list of HumanName, or the text of an Organization.
+    pub(crate) name: &'a Value,
+}
+
+impl<'a> Contained<'a> {
+    fn of(resource: &'a Value) -> Option<Self> {
+        let resource_type = match &resource["resourceType"] {
+            Value::Null => "",
+            other => other.as_str()?,
+        };
+        let identifiers: Vec<Identifier<'a>> = match &resource["identifier"] {
+            Value::Null => Vec::new(),
+            other => of(other)?,
+        };
+        Some(Self { resource_type, identifier: identifiers.into_iter().next(), name: &resource["name"] })
+    }
+}
+
+impl Coding<'_> {
+    /// The same, borrowing its texts from this one.
+    pub(crate) fn borrowed(&self) -> Coding<'_> {
+        fn text<'b>(text: &'b Option<Str<'_>>) -> Option<Str<'b>> {
+            text.as_deref().map(Str::Borrowed)
+        }
+        Coding {
+            system: text(&self.system),
+            version: text(&self.version),
+            code: text(&self.code),
+            display: text(&self.display),
+            user_selected: self.user_selected,
+        }
+    }
+}
+
+impl<'a> Extension<'a> {
     /// An extension without a value.
-    pub(crate) fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), ..Self::default() }
+    pub(crate) fn new(url: &'a str) -> Self {
+        Self { url: url.into(), ..Self::default() }
     }
 
     /// With a string.
-    pub(crate) fn string(url: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn string(url: &'a str, value: impl Into<Str<'a>>) -> Self {
         Self { value_string: Some(value.into()), ..Self::new(url) }
     }
 
     /// With a code.
-    pub(crate) fn code(url: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn code(url: &'a str, value: impl Into<Str<'a>>) -> Self {
         Self { value_code: Some(value.into()), ..Self::new(url) }
     }
 
     /// With a concept.
-    pub(crate) fn concept(url: &str, value: CodeableConcept) -> Self {
+    pub(crate) fn concept(url: &'a str, value: CodeableConcept<'a>) -> Self {
         Self { value_codeable_concept: Some(value), ..Self::new(url) }
     }
 }
 
 /// The first extension of that url.
-pub(crate) fn extension<'a>(extensions: &'a [Extension], url: &str) -> Option<&'a Extension> {
+pub(crate) fn extension<'e, 'a>(extensions: &'e [Extension<'a>], url: &str) -> Option<&'e Extension<'a>> {
     extensions.iter().find(|extension| extension.url == url)
 }
 
 /// The string of the first extension of that url.
-pub(crate) fn extension_string<'a>(extensions: &'a [Extension], url: &str) -> Option<&'a str> {
+pub(crate) fn extension_string<'e>(extensions: &'e [Extension<'_>], url: &str) -> Option<&'e str> {
     extension(extensions, url)?.value_string.as_deref()
 }
 
 /// The extensions of a primitive element, none where it has no `_element`.
-pub(crate) fn element_extensions(element: Option<&Element>) -> &[Extension] {
+pub(crate) fn element_extensions<'e, 'a>(element: Option<&'e Element<'a>>) -> &'e [Extension<'a>] {
     element.map_or(&[], |element| &element.extension)
 }
 
-impl Element {
+impl<'a> Element<'a> {
     /// Where there are extensions, the element that holds them.
-    pub(crate) fn of(extension: Vec<Extension>) -> Option<Self> {
+    pub(crate) fn of(extension: Vec<Extension<'a>>) -> Option<Self> {
         (!extension.is_empty()).then_some(Self { extension })
     }
 }
 
-impl Period {
+impl<'a> Period<'a> {
     /// Where there is a start or an end, the period.
-    pub(crate) fn of(start: Option<String>, end: Option<String>) -> Option<Self> {
+    pub(crate) fn of(start: Option<Str<'a>>, end: Option<Str<'a>>) -> Option<Self> {
         (start.is_some() || end.is_some()).then_some(Self { start, end })
     }
 }

@@ -15,58 +15,65 @@ use hl7v2::{Repetition, Segment};
 use crate::assigning_authority::Designator;
 use crate::codes::{self, Table};
 use crate::date_time;
-use crate::fhir::{self, CodeableConcept, Coding, Extension, Identifier, Period, Reference, system, url};
-use crate::reading::Reading;
+use crate::fhir::{
+    self, CodeableConcept, Coding, Extension, Identifier, Period, Reference, Str, system, url,
+};
+use crate::reading::{Place, Reading};
 use crate::site::Site;
-use crate::trace::Traced;
+use crate::trace;
 
-/// Writes an identifier; empty where it has no value.
-pub(crate) fn write(identifier: &Identifier, site: &Site, base: &str) -> Traced {
-    let mut out = Traced::new(base);
-    let Some(value) = identifier.value.as_deref() else { return out };
+/// Writes an identifier; nothing where it has no value.
+pub(crate) fn write(identifier: &Identifier<'_>, site: &Site, out: &mut trace::Repetition<'_>) {
+    let Some(value) = identifier.value.as_deref() else { return };
     out.set(1, value, "value", "6.1");
     let digit = |url| fhir::extension_string(&identifier.extension, url).unwrap_or_default();
     out.set(2, digit(url::CHECK_DIGIT), "extension", "6.1");
     out.set(3, digit(url::CHECK_DIGIT_SCHEME), "extension", "6.1");
-    match identifier.system.as_deref() {
-        Some(system) => {
-            let designator = site.registry.to_designator(system, site.rules.uri_type);
-            set_designator(&mut out, 4, &designator, "system");
-        }
-        None => set_designator(&mut out, 4, &site.default_authority, "system"),
-    }
-    let type_code = type_code(identifier.r#type.as_ref());
-    let fallback = || identifier.system.as_deref().and_then(|system| site.registry.default_type(system));
-    match type_code.or_else(fallback) {
+    set_designator(out, 4, &authority(identifier, site), "system");
+    match cx_type(identifier, site) {
         Some(code) => out.set(5, code, "type", "6.1"),
         None if site.rules.identifier_type_required => out.fixed(5, 1, "U", "6.1"),
         None => {}
     }
     if let Some(period) = identifier.period.as_ref().filter(|_| site.rules.identifier_period) {
-        let dt = |value: &Option<String>| value.as_deref().and_then(date_time::to_dt).unwrap_or_default();
+        let dt = |value: &Option<Str<'_>>| value.as_deref().and_then(date_time::to_dt).unwrap_or_default();
         out.set(7, &dt(&period.start), "period.start", "6.1");
         out.set(8, &dt(&period.end), "period.end", "6.1");
     }
     if let Some(assigner) = identifier.assigner.as_ref().filter(|_| site.rules.identifier_assigner) {
-        if let Some(identifier) = &assigner.identifier {
-            out.set_sub(
-                10,
-                1,
-                identifier.value.as_deref().unwrap_or_default(),
-                "assigner.identifier.value",
-                "6.1",
-            );
-            let system = identifier.system.as_deref().map(|system| site.registry.to_text(system));
-            out.set_sub(10, 3, &system.unwrap_or_default(), "assigner.identifier.system", "6.1");
-        }
+        let inner = assigner.identifier.as_deref();
+        let value = inner.and_then(|inner| inner.value.as_deref()).unwrap_or_default();
+        out.set_sub(10, 1, value, "assigner.identifier.value", "6.1");
         out.set_sub(10, 2, assigner.display.as_deref().unwrap_or_default(), "assigner.display", "6.1");
+        let system = inner.and_then(|inner| inner.system.as_deref()).unwrap_or_default();
+        out.set_sub(10, 3, site.registry.to_text(system), "assigner.identifier.system", "6.1");
     }
-    out
+}
+
+/// CX.4.
+fn authority<'a>(identifier: &'a Identifier<'_>, site: &'a Site) -> Designator<'a> {
+    match identifier.system.as_deref() {
+        Some(system) => site.registry.to_designator(system, site.rules.uri_type),
+        None => site.default_authority.clone(),
+    }
+}
+
+/// CX.5, where the identifier says a type or its system has one.
+pub(crate) fn cx_type<'a>(identifier: &'a Identifier<'_>, site: &'a Site) -> Option<&'a str> {
+    type_code(identifier.r#type.as_ref())
+        .or_else(|| site.registry.default_type(identifier.system.as_deref()?))
+}
+
+/// What two repetitions must share to be the same identifier: CX.1, CX.4, CX.5.
+pub(crate) fn key<'a>(
+    identifier: &'a Identifier<'_>,
+    site: &'a Site,
+) -> (&'a str, Designator<'a>, Option<&'a str>) {
+    (identifier.value.as_deref().unwrap_or_default(), authority(identifier, site), cx_type(identifier, site))
 }
 
 /// Writes `Patient.id` (section 6.3).
-pub(crate) fn write_logical_id(id: &str, site: &Site, base: &str) -> Traced {
-    let mut out = Traced::new(base);
+pub(crate) fn write_logical_id(id: &str, site: &Site, out: &mut trace::Repetition<'_>) {
     out.set(1, id, "id", "6.3");
     for (subcomponent, part) in (1..).zip(site.logical_authority.parts()) {
         out.fixed(4, subcomponent, part, "6.3");
@@ -75,14 +82,13 @@ pub(crate) fn write_logical_id(id: &str, site: &Site, base: &str) -> Traced {
     if site.rules.identifier_assigner {
         out.fixed(9, 1, &site.config.logical_id.assigner, "6.3");
     }
-    out
 }
 
 /// Puts a designator into the subcomponents of a component.
 pub(crate) fn set_designator(
-    out: &mut Traced,
+    out: &mut trace::Repetition<'_>,
     component: usize,
-    designator: &Designator,
+    designator: &Designator<'_>,
     element: &'static str,
 ) {
     for (subcomponent, part) in (1..).zip(designator.parts()) {
@@ -92,7 +98,7 @@ pub(crate) fn set_designator(
 
 /// The code of a type that CX.5 can take: of table 0203, or a short one. (A longer one that the table does not have
 /// would read back without system, and could not be sent again.)
-pub(crate) fn type_code(concept: Option<&CodeableConcept>) -> Option<&str> {
+pub(crate) fn type_code<'a>(concept: Option<&'a CodeableConcept<'_>>) -> Option<&'a str> {
     concept?.coding.iter().find_map(|coding| {
         let code = coding.code.as_deref()?;
         match coding.system.as_deref() {
@@ -117,31 +123,30 @@ pub(crate) fn is_type_code(code: &str) -> bool {
 }
 
 /// A type with one code.
-pub(crate) fn type_of(code: &str) -> CodeableConcept {
-    let system = is_type_code(code).then(|| system::IDENTIFIER_TYPE.to_owned());
-    let coding = Coding { system, code: Some(code.to_owned()), ..Coding::default() };
+pub(crate) fn type_of(code: Str<'_>) -> CodeableConcept<'_> {
+    let system = is_type_code(&code).then_some(Str::Borrowed(system::IDENTIFIER_TYPE));
+    let coding = Coding { system, code: Some(code), ..Coding::default() };
     CodeableConcept { coding: vec![coding], text: None }
 }
 
 /// True where the identifier is the logical id of a FHIR server, by its type.
-pub(crate) fn is_logical_id(identifier: &Identifier, site: &Site) -> bool {
+pub(crate) fn is_logical_id(identifier: &Identifier<'_>, site: &Site) -> bool {
     type_code(identifier.r#type.as_ref()) == Some(site.config.logical_id.type_code.as_str())
 }
 
 /// The logical id in PID-3, found by its type alone.
-pub(crate) fn logical_id(pid: &Segment<'_>, site: &Site) -> Option<String> {
+pub(crate) fn logical_id<'m>(pid: &Segment<'m>, site: &Site) -> Option<Str<'m>> {
     logical_id_in(pid, 3, site)
 }
 
 /// The logical id in any field of identifiers.
-pub(crate) fn logical_id_in(segment: &Segment<'_>, field: usize, site: &Site) -> Option<String> {
+pub(crate) fn logical_id_in<'m>(segment: &Segment<'m>, field: usize, site: &Site) -> Option<Str<'m>> {
     segment
         .field(field)
         .repetitions()
         .filter(|cx| is_logical_repetition(cx, site))
         .last()
         .and_then(|cx| cx.component(1).text())
-        .map(std::borrow::Cow::into_owned)
 }
 
 fn is_logical_repetition(cx: &Repetition<'_>, site: &Site) -> bool {
@@ -149,17 +154,25 @@ fn is_logical_repetition(cx: &Repetition<'_>, site: &Site) -> bool {
 }
 
 /// Reads the identifiers of a field, without the logical id.
-pub(crate) fn read_field(segment: &Segment<'_>, field: usize, reading: &Reading<'_>) -> Vec<Identifier> {
-    let place = format!("{}-{field}", segment.name());
+pub(crate) fn read_field<'m>(
+    segment: &Segment<'m>,
+    field: usize,
+    reading: &Reading<'m>,
+) -> Vec<Identifier<'m>> {
+    let place = Place::field(segment.name(), field);
     let repetitions = segment.field(field).repetitions();
     repetitions
         .filter(|cx| !is_logical_repetition(cx, reading.site))
-        .filter_map(|cx| read(&cx, reading, &place))
+        .filter_map(|cx| read(&cx, reading, place))
         .collect()
 }
 
 /// Reads an identifier; `None` where it has no value.
-pub(crate) fn read(cx: &Repetition<'_>, reading: &Reading<'_>, place: &str) -> Option<Identifier> {
+pub(crate) fn read<'m>(
+    cx: &Repetition<'m>,
+    reading: &Reading<'m>,
+    place: Place<'m>,
+) -> Option<Identifier<'m>> {
     let component = |number| reading.text(cx.component(number));
     let value = component(1)?;
     let system = read_designator(cx, 4, reading, place);
@@ -170,13 +183,13 @@ pub(crate) fn read(cx: &Repetition<'_>, reading: &Reading<'_>, place: &str) -> O
     // `U` stands for no type from 2.7 on, unless the system has a type of its own to stand for that.
     let unspecified = reading.rules.identifier_type_required
         && system.as_deref().is_none_or(|system| reading.site.registry.default_type(system).is_none());
-    let type_code = component(5).filter(|code| !(unspecified && code == "U"));
+    let type_code = component(5).filter(|code| !(unspecified && *code == "U"));
     if !reading.own && component(6).is_some() {
-        reading.unread("6.1", &format!("{place}.6"));
+        reading.unread("6.1", place.component(6));
     }
     Some(Identifier {
         extension,
-        r#type: type_code.map(|code| type_of(&code)),
+        r#type: type_code.map(type_of),
         system,
         value: Some(value),
         period: Period::of(reading.date(cx.component(7), place), reading.date(cx.component(8), place)),
@@ -185,30 +198,30 @@ pub(crate) fn read(cx: &Repetition<'_>, reading: &Reading<'_>, place: &str) -> O
 }
 
 /// Reads the designator in a component.
-pub(crate) fn read_designator(
-    field: &Repetition<'_>,
+pub(crate) fn read_designator<'m>(
+    field: &Repetition<'m>,
     component: usize,
-    reading: &Reading<'_>,
-    place: &str,
-) -> Option<String> {
+    reading: &Reading<'m>,
+    place: Place<'m>,
+) -> Option<Str<'m>> {
     let part = |number| reading.subtext(field.component(component), number).unwrap_or_default();
     let designator = Designator { namespace: part(1), universal_id: part(2), universal_id_type: part(3) };
     let (system, aside) = reading.site.registry.to_system(&designator, reading.own);
     if aside && !reading.own {
-        reading.unread("6.2", &format!("{place}.{component}.1"));
+        reading.unread("6.2", place.component(component).subcomponent(1));
     }
     system
 }
 
 /// CX.10, else CX.9 where that has no coding system.
-fn assigner(cx: &Repetition<'_>, reading: &Reading<'_>) -> Option<Box<Reference>> {
+fn assigner<'m>(cx: &Repetition<'m>, reading: &Reading<'m>) -> Option<Box<Reference<'m>>> {
     let part = |component: usize, number: usize| reading.subtext(cx.component(component), number);
     let (code, text, system) = (part(10, 1), part(10, 2), part(10, 3));
     let code_is_identifier = reading.own || system.is_some();
     let identifier = (code_is_identifier && (code.is_some() || system.is_some())).then(|| {
         Box::new(Identifier {
             value: code.clone(),
-            system: system.map(|name| reading.site.registry.system_of_text(&name, reading.own)),
+            system: system.map(|name| reading.site.registry.system_of_text(name, reading.own)),
             ..Identifier::default()
         })
     });
@@ -218,10 +231,4 @@ fn assigner(cx: &Repetition<'_>, reading: &Reading<'_>) -> Option<Box<Reference>
     });
     (identifier.is_some() || display.is_some())
         .then(|| Box::new(Reference { identifier, display, ..Reference::default() }))
-}
-
-/// What two repetitions must share to be the same identifier: CX.1, CX.4, CX.5.
-pub(crate) fn key(cx: &Traced) -> [String; 5] {
-    let value = |component, subcomponent| cx.repetition().value(component, subcomponent).to_owned();
-    [value(1, 1), value(4, 1), value(4, 2), value(4, 3), value(5, 1)]
 }

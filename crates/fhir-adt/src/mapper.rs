@@ -1,7 +1,8 @@
 //! The mapping itself: one Patient in, messages and a report out; one message in, a Patient and a report out.
 
-use hl7v2::{Message, Separators, Text, build};
-use serde::Deserialize;
+use std::cell::OnceCell;
+
+use hl7v2::{Message, Text};
 use serde_json::Value;
 
 use crate::compare::{self, Detail, Difference};
@@ -11,7 +12,7 @@ use crate::context::{
 };
 use crate::date_time;
 use crate::events::{self, Follow, Main};
-use crate::fhir::{Meta, Patient};
+use crate::fhir::{self, Meta, Patient, Str};
 use crate::header::{self, Event};
 use crate::identifier;
 use crate::input;
@@ -26,12 +27,13 @@ use crate::reading::Reading;
 use crate::report::{Issue, IssueType, Report};
 use crate::residue;
 use crate::site::Site;
-use crate::trace::TracedSegment;
+use crate::trace::{Provenance, Writer};
 
 /// The mapping of one configuration. Make one at start and share it; it holds tables, no state.
 #[derive(Debug)]
 pub struct Mapper {
     site: Site,
+    traced: bool,
 }
 
 impl Mapper {
@@ -40,7 +42,14 @@ impl Mapper {
     /// # Errors
     /// Every problem of the configuration.
     pub fn new(config: MappingConfig) -> Result<Self, ConfigError> {
-        Ok(Self { site: Site::new(config)? })
+        Ok(Self { site: Site::new(config)?, traced: false })
+    }
+
+    /// The same mapping, whose conversions remember where each value of a message came from
+    /// ([`Conversion::provenance`]). It takes time: for people, not for traffic.
+    #[must_use]
+    pub fn traced(self) -> Self {
+        Self { traced: true, ..self }
     }
 
     /// The configuration.
@@ -65,7 +74,7 @@ impl Mapper {
                 .map_err(|report| Rejection { report })?;
         let mut report = checked.report;
         // The version id is not part of the normal form, but of the control id.
-        let meta = checked.patient.get("meta").and_then(|meta| Meta::deserialize(meta).ok());
+        let meta = checked.patient.get("meta").cloned();
         let named = normalise::with_named_systems(&checked.patient, &self.site);
         let named = named.map(|named| normalise::normalise(named, &self.site, &mut Report::default()));
         let whole = (self.site.config.residue == Residue::Zfp).then(|| checked.patient.clone());
@@ -79,14 +88,13 @@ impl Mapper {
             ));
             return Err(Rejection { report });
         };
-        let mut write =
-            Write { site: &self.site, context, meta, key: None, report, conversion: Conversion::default() };
+        let mut write = self.write(meta.as_ref().and_then(fhir::of), context, report);
         if interaction == Interaction::Delete {
-            write.delete(Some(&typed), events::delete(&self.site.config));
+            write.delete(&typed, events::delete(&self.site.config));
         } else {
             write.events(whole.as_ref(), &normal, &typed, interaction);
         }
-        write.finish(normal.origins)
+        write.finish(&normal.origins)
     }
 
     /// A deleted Patient whose content is not known.
@@ -99,23 +107,21 @@ impl Mapper {
             report.push(Issue::error(IssueType::Value, "IN-3", "Patient.id", "is not a FHIR id"));
             return Err(Rejection { report });
         }
-        let only_id =
-            Patient { resource_type: "Patient".to_owned(), id: Some(id.to_owned()), ..Patient::default() };
-        let known = context.previous.and_then(|previous| {
+        let only_id = Patient { resource_type: "Patient".into(), id: Some(id.into()), ..Patient::default() };
+        let normal = context.previous.and_then(|previous| {
             let checked = input::check(previous, &self.input_rules(id, true)).ok()?;
-            let normal = normalise::normalise(checked.patient, &self.site, &mut Report::default());
-            Patient::of(&normal.patient)
+            Some(normalise::normalise(checked.patient, &self.site, &mut Report::default()).patient)
         });
+        let known = normal.as_ref().and_then(Patient::of);
         // Also for the control id: the delete of one version is one event.
         let meta = context
             .previous
             .filter(|_| known.is_some())
             .and_then(Patient::of)
             .and_then(|previous| previous.meta);
-        let mut write =
-            Write { site: &self.site, context, meta, key: None, report, conversion: Conversion::default() };
-        write.delete(Some(known.as_ref().unwrap_or(&only_id)), events::delete(&self.site.config));
-        write.finish(Origins::default())
+        let mut write = self.write(meta, context, report);
+        write.delete(known.as_ref().unwrap_or(&only_id), events::delete(&self.site.config));
+        write.finish(&Origins::default())
     }
 
     /// What a message says about a patient. Own messages read back as the Patient they were made from, less what the
@@ -126,7 +132,17 @@ impl Mapper {
     pub fn adt_to_patient(&self, er7: &Text) -> Result<ReadBack, MappingError> {
         let message = er7.parse()?;
         let reading = Reading::new(&self.site, &message);
-        read_message(&message, reading)
+        read_message(&message, &reading).map(|read| ReadBack { report: reading.into_report(), ..read })
+    }
+
+    fn write<'a>(
+        &'a self,
+        meta: Option<Meta<'a>>,
+        context: &'a MappingContext<'a>,
+        report: Report,
+    ) -> Write<'a> {
+        let (site, traced) = (&self.site, self.traced);
+        Write { site, traced, context, meta, key: None, report, conversion: Conversion::default() }
     }
 
     fn input_rules<'a>(&'a self, id: &'a str, assigns_id: bool) -> input::Rules<'a> {
@@ -139,18 +155,23 @@ impl Mapper {
     }
 }
 
-fn read_message(message: &Message<'_>, reading: Reading<'_>) -> Result<ReadBack, MappingError> {
-    let header = message.header();
-    if header.message_type.code != "ADT" {
+/// What a message says; what there is to tell stays in the reading.
+fn read_message<'m>(message: &'m Message<'_>, reading: &Reading<'m>) -> Result<ReadBack, MappingError> {
+    let msh = message.segment("MSH");
+    let header = |field: usize, component: usize| {
+        msh.and_then(|msh| msh.field(field).component(component).text()).unwrap_or_default()
+    };
+    if header(9, 1) != "ADT" {
         return Err(MappingError::NotAdt);
     }
     let evn = message.segment("EVN");
     let evn_text = |field: usize| evn.and_then(|evn| reading.text(evn.field(field).component(1)));
-    let event = match header.message_type.trigger_event.as_str() {
-        "" => evn_text(1).unwrap_or_default(),
-        event => event.to_owned(),
+    let event = match header(9, 2) {
+        event if event.is_empty() => evn_text(1).unwrap_or_default(),
+        event => event,
     };
-    let time = [evn_text(6), evn_text(2), Some(header.time.clone())].into_iter().flatten().find_map(|ts| {
+    let times = [evn_text(6), evn_text(2), Some(header(7, 1))].into_iter().flatten();
+    let time = times.into_iter().find_map(|ts| {
         let (value, _) = date_time::from_ts(&ts, None, &reading.offset).ok()?;
         date_time::sortable(&value, &reading.offset)
     });
@@ -158,43 +179,47 @@ fn read_message(message: &Message<'_>, reading: Reading<'_>) -> Result<ReadBack,
     let mut pids = message.segments_named("PID");
     let pid = pids.next();
     let needed = || pid.ok_or(MappingError::MissingSegment { segment: "PID" });
-    let id = |pid: Option<hl7v2::Segment<'_>>| pid.and_then(|pid| identifier::logical_id(&pid, site));
-    let subject = match event.as_str() {
+    let id = |pid: Option<hl7v2::Segment<'_>>| {
+        pid.and_then(|pid| identifier::logical_id(&pid, site).map(Str::into_owned))
+    };
+    let subject = match &*event {
         "A28" | "A31" | "A01" | "A04" | "A05" | "A08" => {
-            Subject::Snapshot(read::patient(message, &needed()?, &reading))
+            let patient = read::patient(message, &needed()?, reading).to_json();
+            Subject::Snapshot(read::with_residue(patient, message, reading))
         }
         "A29" | "A23" => Subject::Deleted { id: id(Some(needed()?)) },
         "A40" => {
             let pid = needed()?;
             let survivor = id(Some(pid));
             let mrg = message.segment("MRG").ok_or(MappingError::MissingSegment { segment: "MRG" })?;
-            Subject::Merged { retired: read::retired(&mrg, &pid, survivor.as_deref(), &reading), survivor }
+            Subject::Merged { retired: read::retired(&mrg, &pid, survivor.as_deref(), reading), survivor }
         }
         "A24" => Subject::Linked { ids: [id(Some(needed()?)), id(pids.next())] },
         "A37" => Subject::Unlinked { ids: [id(Some(needed()?)), id(pids.next())] },
         _ => Subject::NotAPatient,
     };
-    Ok(ReadBack { event, subject, time, report: reading.into_report() })
+    Ok(ReadBack { event: event.into_owned(), subject, time, report: Report::default() })
 }
 
 /// One write being converted.
 struct Write<'a> {
     site: &'a Site,
+    traced: bool,
     context: &'a MappingContext<'a>,
-    meta: Option<Meta>,
+    meta: Option<Meta<'a>>,
     /// Patient id and version key of the control id, where the write itself does not give them (MRG-B).
     key: Option<(String, String)>,
     report: Report,
     conversion: Conversion,
 }
 
-impl Write<'_> {
+impl<'a> Write<'a> {
     /// A create or update.
     fn events(
         &mut self,
         whole: Option<&Value>,
         normal: &Normal,
-        patient: &Patient,
+        patient: &Patient<'a>,
         interaction: Interaction,
     ) {
         let previous = self.context.previous.and_then(Patient::of);
@@ -206,7 +231,7 @@ impl Write<'_> {
                 true
             }
             Main::Delete(event) => {
-                self.delete(Some(patient), Some(event));
+                self.delete(patient, Some(event));
                 config.inactive_event == InactiveEvent::Off
             }
             Main::Merge { link, retired_is_target } => {
@@ -228,31 +253,14 @@ impl Write<'_> {
         event: Event,
         whole: Option<&Value>,
         normal: &Normal,
-        patient: &Patient,
+        patient: &Patient<'_>,
         interaction: Interaction,
     ) {
         let site = self.site;
-        let mut pid = pid::write(patient, site, &mut self.report);
-        let mut pd1 = pid::write_pd1(patient, site);
-        let mut contacts = nk1::write(patient, site);
-        if interaction == Interaction::Update {
-            pid::set_nulls(&mut pid, &mut pd1, site);
-            if contacts.is_empty() && site.config.update_mode == UpdateMode::Null {
-                contacts.push(nk1::none_left());
-            }
-        }
-        let mut segments = vec![pid];
-        if !pd1.builder().is_empty() {
-            segments.push(pd1);
-        }
-        segments.extend(contacts);
-        let patient_class = match site.config.profile {
-            Profile::Pam => "N",
-            Profile::Pix => &site.config.pix.patient_class,
-        };
-        segments.push(header::pv1(patient_class));
-        let (control_id, mut message) = self.message(event, segments);
-        let er7 = self.in_charset(encode(&message));
+        let (control_id, mut out) = self.message(event);
+        write_snapshot(&mut out, patient, interaction, site, &mut self.report);
+        let (er7, mut provenance) = out.finish();
+        let mut er7 = self.in_charset(er7);
         let Some(read) = read_own(&er7, site) else {
             let reason = "the message does not read back";
             self.report.push(Issue::error(IssueType::BusinessRule, "10.1", "Patient", reason));
@@ -260,8 +268,11 @@ impl Write<'_> {
         };
         let carried = whole.map(|whole| {
             let whole = normalise::without_version_id(whole);
-            let (segments, too_large) = residue::write(&read, &whole, site.config.residue_max_bytes);
-            message.extend(segments);
+            let mut out = Writer::new(self.traced);
+            let too_large = residue::write(&mut out, &read, &whole, site.config.residue_max_bytes);
+            let (residue, of_residue) = out.finish();
+            er7.push_str(&self.in_charset(residue));
+            provenance.extend(of_residue);
             too_large
         });
         let event_links = site.config.link.seealso == crate::config::Seealso::A24;
@@ -271,58 +282,56 @@ impl Write<'_> {
             }
             self.tell(&difference, &normal.origins, carried.as_deref());
         }
-        let er7 = if carried.is_some() { self.in_charset(encode(&message)) } else { er7 };
-        self.push(event, control_id, er7, message);
+        self.push(event, control_id, er7, provenance);
     }
 
     /// A29 or A23.
-    fn delete(&mut self, patient: Option<&Patient>, event: Option<Event>) {
+    fn delete(&mut self, patient: &Patient<'_>, event: Option<Event>) {
         let Some(event) = event else {
             let reason = "no event is configured for a delete; nothing is sent";
             self.report.push(Issue::warning(IssueType::NotSupported, "2.1", "Patient", reason));
             return;
         };
-        let Some(patient) = patient else { return };
-        let pid = pid::write(patient, self.site, &mut self.report);
-        let (control_id, message) = self.message(event, vec![pid, header::pv1("N")]);
-        let er7 = self.in_charset(encode(&message));
-        self.push(event, control_id, er7, message);
+        let (control_id, mut out) = self.message(event);
+        pid::write(&mut out, patient, false, self.site, &mut self.report);
+        header::pv1(&mut out, "N");
+        self.send(event, control_id, out);
     }
 
     /// A40.
-    fn merge(&mut self, link: usize, retired_is_target: bool, normal: &Normal, patient: &Patient) {
+    fn merge(&mut self, link: usize, retired_is_target: bool, normal: &Normal, patient: &Patient<'_>) {
         let site = self.site;
         let expression = format!("Patient.link[{link}]");
         let target = patient.link.get(link).and_then(|link| link.other.clone()).unwrap_or_default();
-        let Some(other) = merge::resolve(&target, patient, self.context, site, &expression, &mut self.report)
-        else {
-            return;
-        };
-        let survivor_id;
-        let retired_id;
-        let segments = if retired_is_target {
-            let survivor = Other { patient: patient.clone(), resolved: true };
-            survivor_id = patient.id.clone();
-            retired_id = other.patient.id.clone();
-            merge::write_merge(&survivor, &other.patient, site, &mut self.report)
+        let found = OnceCell::new();
+        let other =
+            merge::resolve(&target, patient, self.context, site, &expression, &found, &mut self.report);
+        let Some(other) = other else { return };
+        let (survivor, retired) = if retired_is_target {
+            (&patient.id, &other.patient.id)
         } else {
-            survivor_id = other.patient.id.clone();
-            retired_id = patient.id.clone();
-            merge::write_merge(&other, patient, site, &mut self.report)
+            (&other.patient.id, &patient.id)
         };
         if site.config.merge.trigger == MergeTrigger::Both
-            && let (Some(retired), Some(survivor)) = (retired_id, survivor_id)
+            && let (Some(retired), Some(survivor)) = (retired, survivor)
         {
             // Either write gives the same control id, so neither may put in its own id or version.
             let key = format!("{retired}>{survivor}");
-            self.key = Some((retired, key));
+            self.key = Some((retired.clone().into_owned(), key));
         }
-        let (control_id, message) = self.message(events::A40, segments.into());
-        let er7 = self.in_charset(encode(&message));
+        let (control_id, mut out) = self.message(events::A40);
+        if retired_is_target {
+            let survivor = Other { patient: patient.clone(), resolved: true };
+            merge::write_merge(&mut out, &survivor, &other.patient, site, &mut self.report);
+        } else {
+            merge::write_merge(&mut out, &other, patient, site, &mut self.report);
+        }
+        let (er7, provenance) = out.finish();
+        let er7 = self.in_charset(er7);
         if !retired_is_target {
             let read = Text::from_text(&er7).ok().and_then(|text| {
                 let message = text.parse().ok()?;
-                let read = read_message(&message, Reading::new(site, &message)).ok()?;
+                let read = read_message(&message, &Reading::new(site, &message)).ok()?;
                 match read.subject {
                     Subject::Merged { retired, .. } => Some(retired),
                     _ => None,
@@ -336,36 +345,35 @@ impl Write<'_> {
                 self.tell(&difference, &normal.origins, None);
             }
         }
-        self.push(events::A40, control_id, er7, message);
+        self.push(events::A40, control_id, er7, provenance);
         self.key = None;
     }
 
     /// A24 or A37.
-    fn link(&mut self, follow: &Follow, patient: &Patient) {
+    fn link(&mut self, follow: &Follow<'_>, patient: &Patient<'_>) {
         let (site, context) = (self.site, self.context);
-        let other =
-            merge::resolve(&follow.target, patient, context, site, &follow.expression, &mut self.report);
+        let found = OnceCell::new();
+        let (target, expression) = (&follow.target, &follow.expression);
+        let other = merge::resolve(target, patient, context, site, expression, &found, &mut self.report);
         let Some(other) = other else { return };
-        let segments = merge::write_link(patient, &other, site);
-        let (control_id, message) = self.message(follow.event, segments.into());
-        let er7 = self.in_charset(encode(&message));
-        self.push(follow.event, control_id, er7, message);
+        let (control_id, mut out) = self.message(follow.event);
+        merge::write_link(&mut out, patient, &other, site);
+        self.send(follow.event, control_id, out);
     }
 
-    /// MSH, EVN and the rest.
-    fn message(&self, event: Event, rest: Vec<TracedSegment>) -> (String, Vec<TracedSegment>) {
+    /// The control id of the next message, and the message with MSH and EVN.
+    fn message(&self, event: Event) -> (String, Writer) {
         let context = self.context;
         let n = self.conversion.messages.len() + 1;
         let (id, key) = match &self.key {
-            Some((id, key)) => (id.as_str(), key.clone()),
+            Some((id, key)) => (id.as_str(), ["", key.as_str()]),
             None => (context.patient_id, header::version_key(self.meta.as_ref(), context.request_id)),
         };
-        let control_id = header::control_id(context.destination, event.code, id, &key, n);
-        let mut segments = Vec::with_capacity(rest.len() + 2);
-        segments.push(header::msh(event, &control_id, context, self.site));
-        segments.push(header::evn(event, self.meta.as_ref(), context, self.site));
-        segments.extend(rest);
-        (control_id, segments)
+        let control_id = header::control_id(context.destination, event.code, id, key, n);
+        let mut out = Writer::new(self.traced && n == 1);
+        header::msh(&mut out, event, &control_id, context, self.site);
+        header::evn(&mut out, event, self.meta.as_ref(), context, self.site);
+        (control_id, out)
     }
 
     /// Tells a difference; `carried` lists what ZFP could not carry.
@@ -375,17 +383,21 @@ impl Write<'_> {
             path.starts_with(&issue.expression) || issue.expression.starts_with(path.as_str())
         };
         if carried.is_some_and(|too_large| !too_large.iter().any(overlaps)) {
-            issue.diagnostics.push_str("; carried in ZFP");
+            issue.diagnostics.to_mut().push_str("; carried in ZFP");
         }
         // The other issues are translated at the end.
         issue.expression = origins.source_path(&issue.expression);
         self.conversion.report.push(issue);
     }
 
-    fn push(&mut self, event: Event, control_id: String, er7: String, segments: Vec<TracedSegment>) {
-        if self.conversion.messages.is_empty() {
-            self.conversion.traces = segments.into_iter().map(TracedSegment::into_trace).collect();
-        }
+    fn send(&mut self, event: Event, control_id: String, out: Writer) {
+        let (er7, provenance) = out.finish();
+        let er7 = self.in_charset(er7);
+        self.push(event, control_id, er7, provenance);
+    }
+
+    fn push(&mut self, event: Event, control_id: String, er7: String, provenance: Vec<Provenance>) {
+        self.conversion.provenance.extend(provenance);
         self.conversion.messages.push(AdtMessage { control_id, event: event.code, er7 });
     }
 
@@ -396,27 +408,47 @@ impl Write<'_> {
         if lost == 0 {
             return er7;
         }
-        charset.decode(&bytes).map_or_else(String::new, std::borrow::Cow::into_owned)
+        charset.decode(&bytes).map_or_else(String::new, Str::into_owned)
     }
 
     /// Puts the report together: input, rules, losses, each with its place in the source.
-    fn finish(self, origins: Origins) -> Result<Conversion, Rejection> {
+    fn finish(self, origins: &Origins) -> Result<Conversion, Rejection> {
         let Self { mut report, mut conversion, .. } = self;
         for issue in report.issues.iter_mut().filter(|issue| !issue.rule.starts_with("IN-")) {
             if issue.rule != "6.3" {
                 issue.expression = origins.source_path(&issue.expression);
             }
         }
+        for value in &mut conversion.provenance {
+            value.expression = origins.source_path(&value.expression);
+        }
         report.issues.append(&mut conversion.report.issues);
         if report.has_errors() {
             return Err(Rejection { report });
         }
-        Ok(Conversion { report, origins, ..conversion })
+        Ok(Conversion { report, ..conversion })
     }
 }
 
-fn encode(segments: &[TracedSegment]) -> String {
-    build::encode(segments.iter().map(TracedSegment::builder), &Separators::default())
+/// PID and what follows it in a snapshot, but for ZFP.
+fn write_snapshot(
+    out: &mut Writer,
+    patient: &Patient<'_>,
+    interaction: Interaction,
+    site: &Site,
+    report: &mut Report,
+) {
+    let nulls = interaction == Interaction::Update && site.config.update_mode == UpdateMode::Null;
+    pid::write(out, patient, nulls, site, report);
+    pid::write_pd1(out, patient, nulls, site);
+    if nk1::write(out, patient, site) == 0 && nulls {
+        nk1::write_none(out);
+    }
+    let patient_class = match site.config.profile {
+        Profile::Pam => "N",
+        Profile::Pix => &site.config.pix.patient_class,
+    };
+    header::pv1(out, patient_class);
 }
 
 /// What an own snapshot message reads as, without an exposed logical id.
@@ -425,7 +457,7 @@ fn read_own(er7: &str, site: &Site) -> Option<Value> {
     let message = text.parse().ok()?;
     let reading = Reading::new(site, &message);
     let pid = message.segment("PID")?;
-    Some(read::patient(&message, &pid, &reading))
+    Some(read::patient(&message, &pid, &reading).to_json())
 }
 
 fn is_seealso(difference: &Difference<'_>) -> bool {

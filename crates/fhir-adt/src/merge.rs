@@ -9,45 +9,48 @@
 //! | MRG-F | no PV1, NK1 or PD1 |
 //! | MRG-H | a type in MRG-1 without a like in PID-3 is told |
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::context::MappingContext;
-use crate::fhir::{Patient, Reference};
+use crate::fhir::{Patient, Reference, Str};
+use crate::identifier;
 use crate::input;
 use crate::normalise;
 use crate::pid;
 use crate::report::{Issue, IssueType, Report};
 use crate::site::Site;
-use crate::trace::TracedSegment;
+use crate::trace::Writer;
 
 /// The other record of a merge or link.
 #[derive(Debug)]
-pub(crate) struct Other {
-    pub(crate) patient: Patient,
+pub(crate) struct Other<'a> {
+    pub(crate) patient: Patient<'a>,
     /// More than its id or identifier is known.
     pub(crate) resolved: bool,
 }
 
-/// MRG-C: who the other record is. `None`, with an error told, where nothing names it.
-pub(crate) fn resolve(
-    target: &Reference,
-    patient: &Patient,
+/// MRG-C: who the other record is. `None`, with an error told, where nothing names it. A record that is known is kept
+/// in `found`.
+pub(crate) fn resolve<'a>(
+    target: &'a Reference<'_>,
+    patient: &Patient<'_>,
     context: &MappingContext<'_>,
     site: &Site,
     expression: &str,
+    found: &'a OnceCell<Value>,
     report: &mut Report,
-) -> Option<Other> {
+) -> Option<Other<'a>> {
     let id = target.reference.as_deref().and_then(patient_id);
-    if let Some(found) = contained(patient, target, id.as_deref()) {
-        return Some(known(found, id, site));
+    if let Some(contained) = contained(patient, target, id) {
+        return Some(known(contained, id, site, found));
     }
-    if let Some(id) = &id
-        && let Some(found) = context.lookup.and_then(|lookup| lookup(id))
+    if let Some(id) = id
+        && let Some(looked_up) = context.lookup.and_then(|lookup| lookup(id))
     {
-        return Some(known(&found, Some(id.clone()), site));
+        return Some(known(&looked_up, Some(id), site, found));
     }
     let identifier: Vec<_> = target.identifier.as_deref().cloned().into_iter().collect();
     if id.is_none() && !identifier.iter().any(|identifier| identifier.value.is_some()) {
@@ -59,67 +62,71 @@ pub(crate) fn resolve(
         let reason = "the other record is not known; only its id is sent";
         report.push(Issue::warning(IssueType::Incomplete, "MRG-C", expression, reason));
     }
-    let patient = Patient { resource_type: "Patient".to_owned(), id, identifier, ..Patient::default() };
+    let id = id.map(Str::Borrowed);
+    let patient = Patient { resource_type: "Patient".into(), id, identifier, ..Patient::default() };
     Some(Other { patient, resolved: false })
 }
 
 /// A contained Patient that the reference names, as `#x` or by its id.
-fn contained<'a>(patient: &'a Patient, target: &Reference, id: Option<&str>) -> Option<&'a Value> {
+fn contained<'a>(patient: &'a Patient<'_>, target: &Reference<'_>, id: Option<&str>) -> Option<&'a Value> {
     let local = target.reference.as_deref().and_then(|reference| reference.strip_prefix('#')).or(id)?;
     patient.contained.iter().find(|resource| resource["resourceType"] == "Patient" && resource["id"] == local)
 }
 
 /// A record whose content is at hand, in normal form.
-fn known(found: &Value, id: Option<String>, site: &Site) -> Other {
+fn known<'a>(record: &Value, id: Option<&'a str>, site: &Site, found: &'a OnceCell<Value>) -> Other<'a> {
     // Only what was checked is used; a record that does not pass is known by id and whatever is well formed.
-    let local = found["id"].as_str().unwrap_or_default().to_owned();
+    let local = record["id"].as_str().unwrap_or_default().to_owned();
     let rules = input::Rules { strict: false, implicit_rules: &[], id: &local, assigns_id: true };
-    let mut found = found.clone();
-    if let Some(members) = found.as_object_mut() {
+    let mut record = record.clone();
+    if let Some(members) = record.as_object_mut() {
         members.remove("implicitRules");
         members.remove("contained");
     }
-    let checked = input::check(&found, &rules).map(|checked| checked.patient);
-    let normal = checked.map(|checked| normalise::normalise(checked, site, &mut Report::default()).patient);
-    let mut patient = normal.ok().and_then(|value| Patient::deserialize(value).ok()).unwrap_or_default();
+    let normal = found.get_or_init(|| {
+        let checked = input::check(&record, &rules).map(|checked| checked.patient);
+        let normal =
+            checked.map(|checked| normalise::normalise(checked, site, &mut Report::default()).patient);
+        normal.unwrap_or_default()
+    });
+    let mut patient = Patient::of(normal).unwrap_or_default();
     let resolved = patient != Patient::default();
-    patient.id = id.or(patient.id);
+    patient.id = id.map(Str::Borrowed).or(patient.id);
     Other { patient, resolved }
 }
 
 /// The id in `Patient/x`, `http://…/Patient/x` or `Patient/x/_history/1`.
-fn patient_id(reference: &str) -> Option<String> {
+fn patient_id(reference: &str) -> Option<&str> {
     let plain = reference.split("/_history/").next().unwrap_or_default();
     let (head, id) = plain.rsplit_once('/')?;
-    (head.rsplit('/').next() == Some("Patient") && input::is_id(id)).then(|| id.to_owned())
+    (head.rsplit('/').next() == Some("Patient") && input::is_id(id)).then_some(id)
 }
 
-/// PID and MRG of an A40, and the survivor's id.
+/// PID and MRG of an A40.
 pub(crate) fn write_merge(
-    survivor: &Other,
-    retired: &Patient,
+    out: &mut Writer,
+    survivor: &Other<'_>,
+    retired: &Patient<'_>,
     site: &Site,
     report: &mut Report,
-) -> [TracedSegment; 2] {
-    let mut quiet = Report::default();
-    let mut pid = pid::identity(&survivor.patient, 1, site, &mut quiet);
+) {
+    out.segment("PID");
+    pid::identity(out, &survivor.patient, 1, site, &mut Report::default());
     if survivor.resolved {
-        pid::birth(&mut pid, &survivor.patient);
-        pid::gender(&mut pid, &survivor.patient, site);
+        pid::birth(out, &survivor.patient);
+        pid::gender(out, &survivor.patient, site);
     }
-    let mut mrg = TracedSegment::new("MRG");
-    pid::identifiers(&mut mrg, 1, retired, site, report);
-    pid::names(&mut mrg, 7, retired, site, report);
-    unpaired_types(&pid, &mrg, report);
-    [pid, mrg]
+    out.segment("MRG");
+    pid::identifiers(out, 1, retired, site, report);
+    pid::names(out, 7, retired, site, report);
+    unpaired_types(&survivor.patient, retired, site, report);
 }
 
 /// MRG-H.
-fn unpaired_types(pid: &TracedSegment, mrg: &TracedSegment, report: &mut Report) {
-    let of_survivor: HashSet<&str> = pid.builder().repetitions(3).iter().map(|cx| cx.value(5, 1)).collect();
+fn unpaired_types(survivor: &Patient<'_>, retired: &Patient<'_>, site: &Site, report: &mut Report) {
+    let of_survivor: HashSet<&str> = types(survivor, site).collect();
     let mut told = HashSet::new();
-    for (index, cx) in mrg.builder().repetitions(1).iter().enumerate() {
-        let code = cx.value(5, 1);
+    for (index, code) in types(retired, site).enumerate() {
         if !code.is_empty() && !of_survivor.contains(code) && told.insert(code) {
             let reason = "MRG-1: PID-3 has no identifier of this type to pair it with";
             let path = format!("Patient.identifier[{index}]");
@@ -128,9 +135,20 @@ fn unpaired_types(pid: &TracedSegment, mrg: &TracedSegment, report: &mut Report)
     }
 }
 
+/// CX.5 of each repetition that a Patient's identifiers are written as, the logical id last.
+fn types<'a>(patient: &'a Patient<'_>, site: &'a Site) -> impl Iterator<Item = &'a str> {
+    let unknown = if site.rules.identifier_type_required { "U" } else { "" };
+    let mut seen = HashSet::new();
+    let sent = patient.identifier.iter().filter(|identifier| identifier.value.is_some());
+    let sent = sent.filter(move |identifier| seen.insert(identifier::key(identifier, site)));
+    let types = sent.map(move |identifier| identifier::cx_type(identifier, site).unwrap_or(unknown));
+    types.chain(patient.id.as_ref().map(|_| site.config.logical_id.type_code.as_str()))
+}
+
 /// The two PID segments of an A24 or A37.
-pub(crate) fn write_link(patient: &Patient, other: &Other, site: &Site) -> [TracedSegment; 2] {
-    let mut quiet = Report::default();
-    let first = pid::identity(patient, 1, site, &mut quiet);
-    [first, pid::identity(&other.patient, 2, site, &mut quiet)]
+pub(crate) fn write_link(out: &mut Writer, patient: &Patient<'_>, other: &Other<'_>, site: &Site) {
+    for (set_id, patient) in [(1, patient), (2, &other.patient)] {
+        out.nth_segment("PID", set_id);
+        pid::identity(out, patient, set_id, site, &mut Report::default());
+    }
 }

@@ -21,12 +21,13 @@ use crate::coded;
 use crate::codes::Table;
 use crate::contact_point::{self, Place};
 use crate::date_time;
-use crate::fhir::{CodeableConcept, Coding, Contact, Patient, Period, system};
+use crate::fhir::{CodeableConcept, Coding, Contact, Patient, Period, Str, system};
 use crate::human_name;
-use crate::reading::Reading;
+use crate::path::{PATIENT, Path};
+use crate::reading::{self, Reading};
 use crate::reference;
 use crate::site::Site;
-use crate::trace::{Traced, TracedSegment};
+use crate::trace::Writer;
 
 /// What a relationship is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +41,7 @@ pub(crate) enum Kind {
 }
 
 /// The kind of a relationship; one with codings of both kinds is a [`Kind::Person`] first.
-pub(crate) fn kind(concept: &CodeableConcept, site: &Site) -> Kind {
+pub(crate) fn kind(concept: &CodeableConcept<'_>, site: &Site) -> Kind {
     let mut kind = Kind::Other;
     for coding in &concept.coding {
         match coding_kind(coding, site) {
@@ -52,7 +53,7 @@ pub(crate) fn kind(concept: &CodeableConcept, site: &Site) -> Kind {
     kind
 }
 
-fn coding_kind(coding: &Coding, site: &Site) -> Kind {
+fn coding_kind(coding: &Coding<'_>, site: &Site) -> Kind {
     let code = coding.code.as_deref().unwrap_or_default();
     match coding.system.as_deref() {
         Some(system::ROLE_CODE) => Kind::Person,
@@ -63,130 +64,180 @@ fn coding_kind(coding: &Coding, site: &Site) -> Kind {
     }
 }
 
-/// Writes the contacts that have anything to send.
-pub(crate) fn write(patient: &Patient, site: &Site) -> Vec<TracedSegment> {
-    let mut segments = Vec::new();
+/// Writes the contacts that have anything to send; how many.
+pub(crate) fn write(out: &mut Writer, patient: &Patient<'_>, site: &Site) -> usize {
+    let mut written = 0;
+    let list = PATIENT.member("contact");
     for (index, contact) in patient.contact.iter().enumerate() {
-        let segment =
-            write_one(contact, segments.len() + 1, patient, site, &format!("Patient.contact[{index}]"));
-        segments.extend(segment);
+        if write_one(out, contact, written + 1, patient, site, &list.index(index)) {
+            written += 1;
+        }
     }
-    segments
+    written
 }
 
 /// Null mode without contacts: `NK1|1|""`.
-pub(crate) fn none_left() -> TracedSegment {
-    let mut nk1 = TracedSegment::new("NK1");
-    nk1.fixed(1, "1", "8.1");
-    nk1.set_null(2);
-    nk1
+pub(crate) fn write_none(out: &mut Writer) {
+    out.segment("NK1");
+    out.fixed(1, "1", "8.1");
+    out.null(2);
 }
 
+/// False where there was nothing to write.
 fn write_one(
-    contact: &Contact,
+    out: &mut Writer,
+    contact: &Contact<'_>,
     set_id: usize,
-    patient: &Patient,
+    patient: &Patient<'_>,
     site: &Site,
-    base: &str,
-) -> Option<TracedSegment> {
-    let mut nk1 = TracedSegment::nth("NK1", set_id);
+    base: &Path<'_>,
+) -> bool {
+    out.nth_segment("NK1", set_id);
+    let start = out.mark();
+    out.fixed(1, &set_id.to_string(), "5.2");
+    let content = out.mark();
     if let Some(name) = &contact.name {
-        nk1.push(2, human_name::write(name, site, &format!("{base}.name")));
+        human_name::write(name, site, &mut out.repetition(2, base.member("name")));
     }
-    let [person, role] = relationships(&contact.relationship, site, base);
-    nk1.push(3, person);
+    let [person, role] = relationships(&contact.relationship, site);
+    write_relationship(out, 3, person, site, base);
     if let Some(address) = &contact.address {
-        nk1.push(4, address::write(address, site, &format!("{base}.address")));
+        address::write(address, site, &mut out.repetition(4, base.member("address")));
     }
+    let telecom = base.member("telecom");
     for (place, field) in [(Place::Home, 5), (Place::Work, 6)] {
         let points = contact.telecom.iter().enumerate();
         for (index, point) in points.filter(|(_, point)| contact_point::place(point) == place) {
-            nk1.push(field, contact_point::write(point, site, &format!("{base}.telecom[{index}]")));
+            contact_point::write(point, site, &mut out.repetition(field, telecom.index(index)));
         }
     }
-    nk1.push(7, role);
+    write_relationship(out, 7, role, site, base);
     if let Some(period) = &contact.period {
-        let dt = |value: &Option<String>| value.as_deref().and_then(date_time::to_dt).unwrap_or_default();
-        nk1.set(8, &dt(&period.start), &format!("{base}.period.start"), "5.2");
-        nk1.set(9, &dt(&period.end), &format!("{base}.period.end"), "5.2");
+        let dt = |value: &Option<Str<'_>>| value.as_deref().and_then(date_time::to_dt).unwrap_or_default();
+        let period_path = base.member("period");
+        out.set(8, &dt(&period.start), period_path.member("start"), "5.2");
+        out.set(9, &dt(&period.end), period_path.member("end"), "5.2");
     }
     if let Some(organization) = &contact.organization {
-        nk1.push(13, reference::write_xon(organization, patient, site, &format!("{base}.organization")));
+        let out = &mut out.repetition(13, base.member("organization"));
+        reference::write_xon(organization, patient, site, out);
     }
     let gender = contact.gender.as_deref();
     if let Some(v2) =
         code_element::write(gender, contact.gender_element.as_ref(), Table::AdministrativeSex, None, site)
     {
-        nk1.set(15, v2.code, &format!("{base}.gender"), if v2.alternate { "CD-15" } else { "5.2" });
+        out.set(15, v2.code, base.member("gender"), if v2.alternate { "CD-15" } else { "5.2" });
     }
-    if nk1.builder().is_empty() {
-        return None;
+    let is_empty = !out.has_more_than(&content);
+    if is_empty {
+        out.rewind(&start);
     }
-    nk1.fixed(1, &set_id.to_string(), "5.2");
-    Some(nk1)
+    !is_empty
 }
 
-/// NK1-3 and NK1-7.
-fn relationships(concepts: &[CodeableConcept], site: &Site, base: &str) -> [Traced; 2] {
-    let numbered = || concepts.iter().enumerate();
-    let path = |index: usize| format!("{base}.relationship[{index}]");
-    let write = |concept: &CodeableConcept, index: usize, table: Table| {
-        coded::write(concept, table, site.rules.coded, site, &path(index))
-    };
-    let person = numbered().find(|(_, concept)| kind(concept, site) == Kind::Person);
-    let role = numbered().find(|(_, concept)| kind(concept, site) == Kind::Role);
-    let mut nk1_3 = person
-        .map(|(index, concept)| write(&of_kind(concept, Kind::Role, false, site), index, Table::Relationship))
-        .unwrap_or_default();
-    let mut nk1_7 =
-        role.map(|(index, concept)| write(concept, index, Table::ContactRole)).unwrap_or_default();
-    if nk1_7.is_empty()
-        && let Some((index, concept)) = person
-    {
-        // One concept with codings of both kinds comes back as two.
-        let role = of_kind(concept, Kind::Role, true, site);
-        nk1_7 = write(&CodeableConcept { text: None, ..role }, index, Table::ContactRole);
+/// A relationship, or a part of one, that goes into one field.
+#[derive(Clone, Copy)]
+struct Relationship<'a> {
+    index: usize,
+    concept: &'a CodeableConcept<'a>,
+    text: Option<&'a str>,
+    codings: Codings,
+}
+
+/// Which codings of a relationship.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Codings {
+    All,
+    Role,
+    NotRole,
+}
+
+impl Relationship<'_> {
+    fn wants(&self, coding: &Coding<'_>, site: &Site) -> bool {
+        match self.codings {
+            Codings::All => true,
+            Codings::Role => coding_kind(coding, site) == Kind::Role,
+            Codings::NotRole => coding_kind(coding, site) != Kind::Role,
+        }
     }
-    for (index, concept) in numbered().filter(|(_, concept)| kind(concept, site) == Kind::Other) {
-        if nk1_3.is_empty() {
-            nk1_3 = write(concept, index, Table::Relationship);
-        } else if nk1_7.is_empty() {
-            nk1_7 = write(concept, index, Table::ContactRole);
+
+    fn is_writable(&self, site: &Site) -> bool {
+        coded::is_writable(self.concept, self.text, |coding| self.wants(coding, site))
+    }
+}
+
+/// What goes into NK1-3 and NK1-7.
+fn relationships<'a>(concepts: &'a [CodeableConcept<'_>], site: &Site) -> [Option<Relationship<'a>>; 2] {
+    let whole = |(index, concept): (usize, &'a CodeableConcept<'_>), codings: Codings| Relationship {
+        index,
+        concept,
+        text: concept.text.as_deref(),
+        codings,
+    };
+    let of_kind =
+        |wanted: Kind| concepts.iter().enumerate().filter(move |(_, concept)| kind(concept, site) == wanted);
+    let writable = |relationship: &Relationship<'_>| relationship.is_writable(site);
+    let person = of_kind(Kind::Person).next();
+    let mut nk1_3 = person.map(|person| whole(person, Codings::NotRole)).filter(writable);
+    let mut nk1_7 = of_kind(Kind::Role).next().map(|role| whole(role, Codings::All)).filter(writable);
+    if nk1_7.is_none() {
+        // One concept with codings of both kinds comes back as two.
+        let role = person.map(|person| Relationship { text: None, ..whole(person, Codings::Role) });
+        nk1_7 = role.filter(writable);
+    }
+    for other in of_kind(Kind::Other).map(|other| whole(other, Codings::All)) {
+        if nk1_3.is_none() {
+            nk1_3 = Some(other).filter(writable);
+        } else if nk1_7.is_none() {
+            nk1_7 = Some(other).filter(writable);
         }
     }
     [nk1_3, nk1_7]
 }
 
-/// The concept with only the codings that are of a kind, or only those that are not.
-fn of_kind(concept: &CodeableConcept, kind: Kind, wanted: bool, site: &Site) -> CodeableConcept {
-    let mut concept = concept.clone();
-    concept.coding.retain(|coding| (coding_kind(coding, site) == kind) == wanted);
-    concept
+fn write_relationship(
+    out: &mut Writer,
+    field: usize,
+    relationship: Option<Relationship<'_>>,
+    site: &Site,
+    base: &Path<'_>,
+) {
+    let Some(relationship) = relationship else { return };
+    let table = if field == 3 { Table::Relationship } else { Table::ContactRole };
+    let list = base.member("relationship");
+    let wanted = |coding: &Coding<'_>| relationship.wants(coding, site);
+    let Relationship { concept, text, index, .. } = relationship;
+    let out = &mut out.repetition(field, list.index(index));
+    coded::write_some(concept, text, table, site.rules.coded, site, wanted, out);
 }
 
 /// Reads all contacts.
-pub(crate) fn read<'m>(segments: impl Iterator<Item = Segment<'m>>, reading: &Reading<'_>) -> Vec<Contact> {
+pub(crate) fn read<'m>(
+    segments: impl Iterator<Item = Segment<'m>>,
+    reading: &Reading<'m>,
+) -> Vec<Contact<'m>> {
     segments.filter_map(|nk1| read_one(&nk1, reading)).collect()
 }
 
-fn read_one(nk1: &Segment<'_>, reading: &Reading<'_>) -> Option<Contact> {
+fn read_one<'m>(nk1: &Segment<'m>, reading: &Reading<'m>) -> Option<Contact<'m>> {
+    let place = |field| reading::Place::field("NK1", field);
     let first = |field: usize| nk1.field(field).repetitions().find(|repetition| !repetition.is_null());
     let with_organization = !nk1.field(13).is_empty();
-    let name = |field| human_name::read(&first(field)?, reading, "NK1-2");
-    let address = |field| address::read(&first(field)?, reading, "NK1-4");
+    let name = |field| human_name::read(&first(field)?, reading, place(2));
+    let address = |field| address::read(&first(field)?, reading, place(4));
     let relationship = [(3, Table::Relationship), (7, Table::ContactRole)]
         .into_iter()
         .filter_map(|(field, table)| coded::read(&first(field)?, table, reading.rules.coded, reading))
         .collect();
     let mut telecom = Vec::new();
-    for (field, place) in [(5, Place::Home), (6, Place::Work), (40, Place::Any), (31, Place::Any)] {
-        telecom.extend(points(nk1.field(field), place, reading));
+    for (field, kind) in [(5, Place::Home), (6, Place::Work), (40, Place::Any), (31, Place::Any)] {
+        telecom.extend(points(nk1.field(field), kind, reading));
     }
     let gender = reading.text(nk1.field(15).component(1));
-    let gender = code_element::read(gender.as_deref(), Table::AdministrativeSex, None, reading);
+    let gender = code_element::read(gender, Table::AdministrativeSex, None, reading);
     let date = |field: usize| {
-        let value = reading.date_time_field(nk1.field(field), &format!("NK1-{field}"))?;
-        Some(value.split('T').next().unwrap_or_default().to_owned())
+        let value = reading.date_time_field(nk1.field(field), place(field))?;
+        Some(date_time::date_of(value).into())
     };
     let contact = Contact {
         relationship,
@@ -195,12 +246,12 @@ fn read_one(nk1: &Segment<'_>, reading: &Reading<'_>) -> Option<Contact> {
         address: address(4).or_else(|| address(32)),
         gender: gender.code,
         gender_element: gender.element,
-        organization: first(13).and_then(|xon| reference::read_xon(&xon, reading, "NK1-13")),
+        organization: first(13).and_then(|xon| reference::read_xon(&xon, reading, place(13))),
         period: Period::of(date(8), date(9)),
     };
     if !reading.own {
         for field in (16..=29).chain(33..=39).filter(|&field| !nk1.field(field).is_empty()) {
-            reading.unread("5.2", &format!("NK1-{field}"));
+            reading.unread("5.2", place(field));
         }
     }
     (contact != Contact::default()).then_some(contact)
@@ -210,8 +261,9 @@ fn read_one(nk1: &Segment<'_>, reading: &Reading<'_>) -> Option<Contact> {
 pub(crate) fn points<'m>(
     field: Field<'m>,
     place: Place,
-    reading: &Reading<'_>,
-) -> impl Iterator<Item = crate::fhir::ContactPoint> {
-    let read = move |xtn: Repetition<'m>| contact_point::read(&xtn, place, reading, "XTN");
+    reading: &Reading<'m>,
+) -> impl Iterator<Item = crate::fhir::ContactPoint<'m>> {
+    let read =
+        move |xtn: Repetition<'m>| contact_point::read(&xtn, place, reading, reading::Place::segment("XTN"));
     field.repetitions().filter_map(read)
 }

@@ -17,7 +17,6 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::assigning_authority::strip_ignore_case;
@@ -80,7 +79,8 @@ impl Normaliser<'_> {
         let mut kept = Vec::with_capacity(identifiers.len());
         let mut order = Vec::with_capacity(identifiers.len());
         for (index, mut value) in std::mem::take(identifiers).into_iter().enumerate() {
-            let typed = Identifier::deserialize(&value).unwrap_or_default();
+            let typed: Identifier<'_> = fhir::of(&value).unwrap_or_default();
+            let has_type = typed.r#type.is_some();
             if identifier::is_logical_id(&typed, self.site) {
                 if value.get("value") != id.as_ref() {
                     let path = format!("Patient.identifier[{index}]");
@@ -90,9 +90,9 @@ impl Normaliser<'_> {
                 continue;
             }
             self.identifier(&mut value);
-            let default = typed.r#type.is_none().then(|| value["system"].as_str()).flatten();
+            let default = (!has_type).then(|| value["system"].as_str()).flatten();
             if let Some(code) = default.and_then(|system| self.site.registry.default_type(system)) {
-                value["type"] = json!(identifier::type_of(code));
+                value["type"] = json!(identifier::type_of(code.into()));
             }
             if seen.insert(value.to_string()) {
                 kept.push(value);
@@ -166,7 +166,7 @@ impl Normaliser<'_> {
         let contained = list_mut(patient, "contained").to_vec();
         let typed = Patient { contained, ..Patient::default() };
         self.sort(patient, "generalPractitioner", "Patient", |value| {
-            let reference = fhir::Reference::deserialize(value).unwrap_or_default();
+            let reference: fhir::Reference<'_> = fhir::of(value).unwrap_or_default();
             usize::from(!reference::is_organization(&reference, &typed))
         });
     }
@@ -194,7 +194,7 @@ impl Normaliser<'_> {
             }
             let site = self.site;
             self.sort(members, "relationship", &path, |concept| {
-                let concept = CodeableConcept::deserialize(concept).unwrap_or_default();
+                let concept: CodeableConcept<'_> = fhir::of(concept).unwrap_or_default();
                 nk1::kind(&concept, site) as usize
             });
         }
@@ -244,7 +244,10 @@ impl Normaliser<'_> {
         let mapped_by_others: Vec<String> = codings
             .iter()
             .filter(|coding| !is_v2(coding))
-            .filter_map(|coding| coded::v2_code(&Coding::deserialize(coding).ok()?, table, self.site))
+            .filter_map(|coding| {
+                let coding: Coding<'_> = fhir::of(coding)?;
+                coded::v2_code(&coding, table, self.site).map(fhir::Str::into_owned)
+            })
             .collect();
         let mut result: Vec<Value> = Vec::with_capacity(codings.len());
         let mut order = Vec::with_capacity(codings.len());
@@ -271,7 +274,7 @@ impl Normaliser<'_> {
                 continue;
             }
             match coded::mapped_coding(code, table, self.site) {
-                Some((uri, fhir_code, exact)) if !table.is_system(&uri) => {
+                Some((uri, fhir_code, exact)) if !table.is_system(uri) => {
                     let mut mapped = coding.clone();
                     mapped["system"] = Value::from(uri);
                     mapped["code"] = Value::from(fhir_code);
@@ -350,7 +353,7 @@ pub(crate) fn with_named_systems(checked: &Value, site: &Site) -> Option<Value> 
                 if members.contains_key("code")
                     && let Some(Value::String(name)) = members.get_mut("system")
                     && site.systems.is_name(name)
-                    && let Some(uri) = site.systems.uri(name, true)
+                    && let Some(uri) = site.systems.uri(name.as_str().into(), true).map(fhir::Str::into_owned)
                 {
                     *name = uri;
                     renamed = true;
@@ -406,7 +409,7 @@ pub(crate) fn with_named_systems(checked: &Value, site: &Site) -> Option<Value> 
 
 /// B6 (suffixes) and B10 for one name.
 fn human_name(name: &mut Value) {
-    let typed = HumanName::deserialize(&*name).unwrap_or_default();
+    let typed: HumanName<'_> = fhir::of(name).unwrap_or_default();
     let redundant = typed.text.as_deref().is_some_and(|text| text == human_name::joined(&typed));
     let Some(members) = name.as_object_mut() else { return };
     if redundant {
@@ -436,10 +439,11 @@ fn human_name(name: &mut Value) {
 
 /// B8: the text of race and ethnicity, and the order of their parts.
 fn race_text(extension: &mut Value, kind: Kind) {
-    let typed = fhir::Extension::deserialize(&*extension).unwrap_or_default();
+    let typed: fhir::Extension<'_> = fhir::of(extension).unwrap_or_default();
     let has_text = fhir::extension(&typed.extension, "text").is_some();
+    let text = race_ethnicity::text_of(kind, &typed).filter(|_| !has_text);
     if let Some(Value::Array(parts)) = extension.get_mut("extension") {
-        if let Some(text) = race_ethnicity::text_of(kind, &typed).filter(|_| !has_text) {
+        if let Some(text) = text {
             parts.push(json!({ "url": "text", "valueString": text }));
         }
         parts.sort_by_key(|part| rank(part, &["ombCategory", "detailed", "text"]));

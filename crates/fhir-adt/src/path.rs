@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The Patient itself.
+pub(crate) const PATIENT: Path<'static> = Path::root("Patient");
+
 /// A place in a resource.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path<'a> {

@@ -5,54 +5,64 @@
 
 /// XTN.5 to XTN.8; a missing part is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Parts {
-    pub(crate) country: String,
-    pub(crate) area: String,
-    pub(crate) local: String,
-    pub(crate) extension: String,
+pub(crate) struct Parts<'a> {
+    /// Country, area and local number, one after the other.
+    digits: String,
+    country: usize,
+    area: usize,
+    extension: &'a str,
+}
+
+impl Parts<'_> {
+    /// XTN.5, XTN.6, XTN.7, XTN.8.
+    pub(crate) fn all(&self) -> [&str; 4] {
+        let (country, rest) = self.digits.split_at_checked(self.country).unwrap_or_default();
+        let (area, local) = rest.split_at_checked(self.area).unwrap_or_default();
+        [country, area, local, self.extension]
+    }
 }
 
 /// Splits a number as it is written; `None` where the split is not certain. `default_country` is an ISO 3166 alpha-2
 /// code; ten digits are a complete number in the countries of the North American plan.
-pub(crate) fn split(value: &str, default_country: &str) -> Option<Parts> {
-    let has_trunk_zero = value.chars().filter(|c| *c != ' ').collect::<String>().contains("(0)");
+pub(crate) fn split<'a>(value: &'a str, default_country: &str) -> Option<Parts<'a>> {
     let (number, extension) = without_extension(value);
-    let bare: String = number.chars().filter(|c| !matches!(c, ' ' | '(' | ')' | '-' | '.')).collect();
-    let (international, digits) = match bare.strip_prefix('+') {
-        Some(digits) => (true, digits),
-        None => (false, bare.as_str()),
+    let is_punctuation = |c: char| matches!(c, ' ' | '(' | ')' | '-' | '.');
+    let bare = number.trim_start_matches(is_punctuation);
+    let (international, bare) = match bare.strip_prefix('+') {
+        Some(bare) => (true, bare),
+        None => (false, bare),
     };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    let is_north_american_country = NANP.binary_search(&default_country).is_ok();
+    if !international && !is_north_american_country
+        || !bare.chars().all(|c| c.is_ascii_digit() || is_punctuation(c))
+    {
         return None;
     }
-    let parts = |country: &str, area: &str, local: &str| {
-        Some(Parts {
-            country: country.to_owned(),
-            area: area.to_owned(),
-            local: local.to_owned(),
-            extension: extension.to_owned(),
-        })
-    };
-    let national = if international {
-        digits.strip_prefix('1').unwrap_or_default()
-    } else if NANP.binary_search(&default_country).is_ok() {
-        digits
-    } else {
-        ""
-    };
+    let digits: String = bare.chars().filter(char::is_ascii_digit).collect();
+    let national = if international { digits.strip_prefix('1').unwrap_or_default() } else { &digits };
     if is_north_american(national) {
-        let (area, local) = national.split_at_checked(3)?;
-        return parts(if international { "1" } else { "" }, area, local);
+        let country = usize::from(international);
+        return Some(Parts { digits, country, area: 3, extension });
     }
-    if !international || digits.starts_with('1') || has_trunk_zero || !(7..=15).contains(&digits.len()) {
+    if !international || digits.starts_with('1') || !(7..=15).contains(&digits.len()) || has_trunk_zero(value)
+    {
         return None;
     }
-    let code = country_code(digits)?;
-    let national = digits.strip_prefix(code)?;
+    let country = country_code(&digits)?.len();
+    let (_, national) = digits.split_at_checked(country)?;
     if national.is_empty() || national.starts_with('0') {
         return None;
     }
-    parts(code, "", national)
+    Some(Parts { digits, country, area: 0, extension })
+}
+
+/// True for a number with `(0)` in it.
+fn has_trunk_zero(value: &str) -> bool {
+    let mut last = [' '; 3];
+    value.chars().filter(|c| *c != ' ').any(|c| {
+        last = [last[1], last[2], c];
+        last == ['(', '0', ')']
+    })
 }
 
 /// The number without a trailing `x12`, `ext 12`, `ext. 12`, `#12` or `;ext=12`, and those digits. An extension with a
@@ -113,7 +123,7 @@ mod tests {
     use super::*;
 
     fn parts(value: &str, country: &str) -> Option<String> {
-        split(value, country).map(|p| [p.country, p.area, p.local, p.extension].join("^"))
+        split(value, country).map(|parts| parts.all().join("^"))
     }
 
     #[test]

@@ -13,10 +13,11 @@ use hl7v2::Field;
 
 use crate::coded;
 use crate::codes::Table;
-use crate::fhir::{Coding, Extension, system, url};
+use crate::fhir::{Coding, Extension, Str, system, url};
+use crate::path::Path;
 use crate::reading::Reading;
 use crate::site::Site;
-use crate::trace::{Traced, TracedSegment};
+use crate::trace::{self, Writer};
 use crate::version::Coded;
 
 /// Which of the two.
@@ -49,7 +50,7 @@ impl Kind {
     }
 
     /// True for the codings that US Core allows as `ombCategory`.
-    pub(crate) fn is_category(self, coding: &Coding) -> bool {
+    pub(crate) fn is_category(self, coding: &Coding<'_>) -> bool {
         let categories: &[&str] = match self {
             Self::Race => &["1002-5", "2028-9", "2054-5", "2076-8", "2106-3"],
             Self::Ethnicity => &["2135-2", "2186-5"],
@@ -64,55 +65,60 @@ impl Kind {
 }
 
 /// Writes the extension into its field of PID.
-pub(crate) fn write(pid: &mut TracedSegment, kind: Kind, extension: &Extension, site: &Site, base: &str) {
+pub(crate) fn write(out: &mut Writer, kind: Kind, extension: &Extension<'_>, site: &Site, base: &Path<'_>) {
     let coded_as = site.rules.coded_pid;
-    let with_systems: Vec<(usize, Coding)> = codings(extension)
-        .into_iter()
-        .map(|(index, coding)| (index, with_system(kind, coding, site)))
-        .collect();
-    let (categories, details): (Vec<_>, Vec<_>) = with_systems
-        .iter()
-        .map(|(index, coding)| (*index, coding))
-        .partition(|(_, coding)| kind.is_category(coding));
-    let mut repetitions: Vec<Traced> = categories
-        .iter()
-        .chain(&details)
-        .map(|(index, coding)| {
-            write_one(kind, coding, coded_as, site, &format!("{base}.extension[{index}].valueCoding"))
-        })
-        .filter(|repetition| !repetition.is_empty())
-        .collect();
+    let most = if site.config.ihe_strict || !site.rules.race_repeats { 1 } else { usize::MAX };
+    let mut written = 0;
+    let parts = base.member("extension");
+    let in_order = || in_order(kind, extension, site);
+    for (index, coding) in in_order() {
+        if written < most {
+            let part = parts.index(index);
+            let out = &mut out.repetition(kind.field(), part.member("valueCoding"));
+            write_one(kind, &coding, coded_as, site, out);
+            written += usize::from(!out.is_empty());
+        }
+    }
     if let Some((index, text)) = text(extension)
         && coded_as != Coded::Is
-        && Some(text) != joined(categories.iter().chain(&details).map(|(_, coding)| *coding)).as_deref()
+        && written < most
+        && !is_joined(text, in_order().map(|(_, coding)| coding))
     {
-        let mut repetition = Traced::new(format!("{base}.extension[{index}].valueString"));
-        repetition.set(2, text, "", "5.1");
-        repetitions.push(repetition);
+        let part = parts.index(index);
+        out.repetition(kind.field(), part.member("valueString")).set(2, text, "", "5.1");
     }
-    if site.config.ihe_strict || !site.rules.race_repeats {
-        repetitions.truncate(1);
-    }
-    for repetition in repetitions {
-        pid.push(kind.field(), repetition);
-    }
+}
+
+/// The codings as they are sent: categories first, with their systems.
+fn in_order<'e>(
+    kind: Kind,
+    extension: &'e Extension<'_>,
+    site: &'e Site,
+) -> impl Iterator<Item = (usize, Coding<'e>)> {
+    [true, false].into_iter().flat_map(move |categories| {
+        codings(extension)
+            .map(move |(index, coding)| (index, with_system(kind, coding, site)))
+            .filter(move |(_, coding)| kind.is_category(coding) == categories)
+    })
 }
 
 /// A code without system as it will be read: reading knows the codes of the table and the form of CDCREC, and what
 /// is read must be written the same again (RT-4).
-fn with_system(kind: Kind, coding: &Coding, site: &Site) -> Coding {
-    let mut coding = coding.clone();
-    if let (None, Some(code)) = (&coding.system, coding.code.as_deref()) {
-        let mapped = site.codes.to_fhir(kind.table(), code, site.config.version);
-        let mapped = mapped.map(|(system, code)| (Some(system.to_owned()), code.to_owned()));
-        let (system, code) = mapped.unwrap_or_else(|| (system_of_code(code), code.to_owned()));
-        coding.system = system;
-        coding.code = Some(code);
+fn with_system<'e>(kind: Kind, coding: &'e Coding<'_>, site: &'e Site) -> Coding<'e> {
+    let mut coding = coding.borrowed();
+    if let (None, Some(code)) = (&coding.system, coding.code.clone()) {
+        match site.codes.to_fhir(kind.table(), &code, site.config.version) {
+            Some((system, code)) => {
+                coding.system = Some(system.into());
+                coding.code = Some(code.into());
+            }
+            None => coding.system = system_of_code(&code).map(Str::Borrowed),
+        }
     }
     coding
 }
 
-fn write_one(kind: Kind, coding: &Coding, coded_as: Coded, site: &Site, base: &str) -> Traced {
+fn write_one(kind: Kind, coding: &Coding<'_>, coded_as: Coded, site: &Site, out: &mut trace::Repetition<'_>) {
     let mapped = match kind {
         Kind::Race => None,
         Kind::Ethnicity => {
@@ -121,55 +127,48 @@ fn write_one(kind: Kind, coding: &Coding, coded_as: Coded, site: &Site, base: &s
         }
     };
     if coded_as == Coded::Is {
-        let mut out = Traced::new(base);
-        let known = mapped.is_some() || is_known_form(coding);
-        if known {
+        if mapped.is_some() || is_known_form(coding) {
             out.set(1, mapped.or(coding.code.as_deref()).unwrap_or_default(), "code", "CD-8");
         }
-        return out;
+        return;
     }
-    let Some(v2) = mapped else { return coded::write_coding(coding, site, base, "CD-16") };
-    let mut out = Traced::new(base);
+    let Some(v2) = mapped else { return coded::write_coding(coding, 1, site, "CD-16", out) };
     out.set(1, v2, "code", "CD-3");
-    out.fixed(3, 1, &format!("HL7{}", Table::Ethnicity.number()), "CD-3");
-    let second = coded::write_coding(coding, site, base, "CD-3");
-    for (component, _, value) in second.repetition().values() {
-        out.set(component + 3, value, "", "CD-3");
-    }
-    out
+    out.fixed(3, 1, Table::Ethnicity.name(), "CD-3");
+    coded::write_coding(coding, 4, site, "CD-3", out);
 }
 
 /// A coding whose system the code alone shows: CDCREC has the form `nnnn-n`.
-fn is_known_form(coding: &Coding) -> bool {
+fn is_known_form(coding: &Coding<'_>) -> bool {
     let code = coding.code.as_deref().unwrap_or_default();
-    coding.system.is_some() && coding.system == system_of_code(code)
+    coding.system.is_some() && coding.system.as_deref() == system_of_code(code)
 }
 
 /// The system of a code that stands alone.
-fn system_of_code(code: &str) -> Option<String> {
+fn system_of_code(code: &str) -> Option<&'static str> {
     let (digits, check) = code.split_once('-').unwrap_or_default();
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if number(digits) && number(check) && check.len() == 1 {
-        Some(system::RACE_AND_ETHNICITY.to_owned())
+        Some(system::RACE_AND_ETHNICITY)
     } else if matches!(code, "UNK" | "ASKU") {
-        Some(system::NULL_FLAVOR.to_owned())
+        Some(system::NULL_FLAVOR)
     } else {
         None
     }
 }
 
 /// Reads a field; `None` where it holds no code and no text.
-pub(crate) fn read(field: hl7v2::Field<'_>, kind: Kind, reading: &Reading<'_>) -> Option<Extension> {
-    let mut read: Vec<Coding> = Vec::new();
+pub(crate) fn read<'m>(field: Field<'m>, kind: Kind, reading: &Reading<'m>) -> Option<Extension<'m>> {
+    let mut read: Vec<Coding<'m>> = Vec::new();
     let mut text = None;
     for repetition in Field::repetitions(&field) {
         let component = |number| reading.text(repetition.component(number));
         let of = |code: usize| {
             let name = component(code + 2).unwrap_or_default();
             let value = component(code)?;
-            let system = match reading.site.systems.uri(&name, reading.own) {
+            let system = match reading.site.systems.uri(name, reading.own) {
                 Some(uri) => Some(uri),
-                None => system_of_code(&value),
+                None => system_of_code(&value).map(Str::Borrowed),
             };
             Some(Coding { system, code: Some(value), display: component(code + 1), ..Coding::default() })
         };
@@ -187,9 +186,9 @@ pub(crate) fn read(field: hl7v2::Field<'_>, kind: Kind, reading: &Reading<'_>) -
     }
     let (categories, details): (Vec<_>, Vec<_>) =
         read.into_iter().partition(|coding| kind.is_category(coding));
-    let text = text.or_else(|| joined(categories.iter().chain(&details)));
+    let text = text.or_else(|| joined(categories.iter().chain(&details).cloned()));
     let value = |url: &'static str| {
-        move |coding: Coding| Extension { value_coding: Some(coding), ..Extension::new(url) }
+        move |coding: Coding<'m>| Extension { value_coding: Some(coding), ..Extension::new(url) }
     };
     let mut extension = Extension::new(kind.url());
     extension.extension.extend(categories.into_iter().map(value("ombCategory")));
@@ -199,13 +198,13 @@ pub(crate) fn read(field: hl7v2::Field<'_>, kind: Kind, reading: &Reading<'_>) -
 }
 
 /// A code of table 0189 (CD-12), or of 0005 in a message that names that table.
-fn from_table(
+fn from_table<'m>(
     kind: Kind,
     v2: &str,
-    name: &Option<String>,
-    display: Option<String>,
-    reading: &Reading<'_>,
-) -> Option<Coding> {
+    name: &Option<Str<'m>>,
+    display: Option<Str<'m>>,
+    reading: &Reading<'m>,
+) -> Option<Coding<'m>> {
     let table = kind.table();
     let named =
         name.as_deref().is_none_or(|name| crate::coding_system::table_number(name) == Some(table.number()));
@@ -213,38 +212,44 @@ fn from_table(
         return None;
     }
     let (system, code) = reading.site.codes.to_fhir(table, v2, reading.version)?;
-    Some(Coding {
-        system: Some(system.to_owned()),
-        code: Some(code.to_owned()),
-        display,
-        ..Coding::default()
+    Some(Coding { system: Some(system.into()), code: Some(code.into()), display, ..Coding::default() })
+}
+
+/// The codings of the extension, with their positions: the categories first.
+fn codings<'e, 'a>(extension: &'e Extension<'a>) -> impl Iterator<Item = (usize, &'e Coding<'a>)> {
+    ["ombCategory", "detailed"].into_iter().flat_map(move |wanted| {
+        let parts = extension.extension.iter().enumerate().filter(move |(_, part)| part.url == wanted);
+        let coded = parts.filter_map(|(index, part)| Some((index, part.value_coding.as_ref()?)));
+        coded.filter(|(_, coding)| coding.code.is_some())
     })
 }
 
-/// The codings of the extension, with their positions.
-fn codings(extension: &Extension) -> Vec<(usize, &Coding)> {
-    let of = |wanted: &'static str| {
-        let parts = extension.extension.iter().enumerate().filter(move |(_, part)| part.url == wanted);
-        parts.filter_map(|(index, part)| Some((index, part.value_coding.as_ref()?)))
-    };
-    of("ombCategory").chain(of("detailed")).filter(|(_, coding)| coding.code.is_some()).collect()
-}
-
-fn text(extension: &Extension) -> Option<(usize, &str)> {
+fn text<'e>(extension: &'e Extension<'_>) -> Option<(usize, &'e str)> {
     let mut parts = extension.extension.iter().enumerate();
     parts
         .find_map(|(index, part)| Some((index, part.value_string.as_deref().filter(|_| part.url == "text")?)))
 }
 
 /// The displays joined by `, `; `None` where there is none.
-pub(crate) fn joined<'a>(codings: impl Iterator<Item = &'a Coding>) -> Option<String> {
-    let displays: Vec<&str> = codings.filter_map(|coding| coding.display.as_deref()).collect();
-    (!displays.is_empty()).then(|| displays.join(", "))
+fn joined<'a>(codings: impl Iterator<Item = Coding<'a>>) -> Option<Str<'a>> {
+    codings.filter_map(|coding| coding.display).reduce(|mut text, display| {
+        let joined = text.to_mut();
+        joined.push_str(", ");
+        joined.push_str(&display);
+        text
+    })
+}
+
+/// True where a text is what the displays make.
+fn is_joined<'a>(text: &str, codings: impl Iterator<Item = Coding<'a>>) -> bool {
+    joined(codings).as_deref() == Some(text)
 }
 
 /// The text that B8 adds to an extension without one.
-pub(crate) fn text_of(kind: Kind, extension: &Extension) -> Option<String> {
-    let (categories, details): (Vec<_>, Vec<_>) =
-        codings(extension).into_iter().partition(|(_, coding)| kind.is_category(coding));
-    joined(categories.iter().chain(&details).map(|(_, coding)| *coding))
+pub(crate) fn text_of(kind: Kind, extension: &Extension<'_>) -> Option<String> {
+    let of = |categories: bool| {
+        let codings = codings(extension).map(|(_, coding)| coding.borrowed());
+        codings.filter(move |coding| kind.is_category(coding) == categories)
+    };
+    joined(of(true).chain(of(false))).map(Str::into_owned)
 }

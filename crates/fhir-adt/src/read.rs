@@ -20,25 +20,26 @@ use crate::address;
 use crate::code_element;
 use crate::coded;
 use crate::codes::Table;
-use crate::contact_point::Place;
+use crate::contact_point;
+use crate::date_time;
 use crate::fhir::{
     Communication, ContactPoint, Element, Extension, HumanName, Identifier, Link, Meta, Patient, Period,
-    Reference, url,
+    Reference, Str, url,
 };
 use crate::human_name;
 use crate::identifier;
 use crate::nk1;
 use crate::patient_extension;
-use crate::reading::Reading;
+use crate::reading::{Place, Reading};
 use crate::reference;
 use crate::report::{IssueType, Severity};
 use crate::residue;
 
 /// The Patient that a snapshot message describes.
-pub(crate) fn patient(message: &Message<'_>, pid: &Segment<'_>, reading: &Reading<'_>) -> Value {
+pub(crate) fn patient<'m>(message: &'m Message<'_>, pid: &Segment<'m>, reading: &Reading<'m>) -> Patient<'m> {
     let pd1 = message.segment("PD1");
     let gender = reading.text(pid.field(8).component(1));
-    let gender = code_element::read(gender.as_deref(), Table::AdministrativeSex, None, reading);
+    let gender = code_element::read(gender, Table::AdministrativeSex, None, reading);
     let (birth_date, birth_date_element) = birth(pid, reading);
     let (deceased_boolean, deceased_date_time) = deceased(pid, reading);
     let (multiple_birth_boolean, multiple_birth_integer) = multiple_birth(pid, reading);
@@ -46,13 +47,13 @@ pub(crate) fn patient(message: &Message<'_>, pid: &Segment<'_>, reading: &Readin
     let first_concept = |field, table, kind| {
         pid.field(field).repetitions().find_map(|field| coded::read(&field, table, kind, reading))
     };
-    let last_updated = reading.date_time_field(pid.field(33), "PID-33");
+    let last_updated = reading.date_time_field(pid.field(33), Place::field("PID", 33));
     let patient = Patient {
-        resource_type: "Patient".to_owned(),
+        resource_type: "Patient".into(),
         id: identifier::logical_id(pid, reading.site),
         meta: last_updated
             .filter(|updated| updated.contains('T'))
-            .map(|updated| Meta { last_updated: Some(updated), version_id: None }),
+            .map(|updated| Meta { last_updated: Some(updated.into()), version_id: None }),
         extension: patient_extension::read(pid, pd1.as_ref(), reading),
         identifier: identifiers(pid, reading),
         name: names(pid, reading),
@@ -78,9 +79,13 @@ pub(crate) fn patient(message: &Message<'_>, pid: &Segment<'_>, reading: &Readin
     if !reading.own {
         tell_unread(message, pid, reading);
     }
-    let mut patient = patient.to_json();
+    patient
+}
+
+/// The Patient that a snapshot message describes, with what its ZFP segments say.
+pub(crate) fn with_residue<'m>(patient: Value, message: &'m Message<'_>, reading: &Reading<'m>) -> Value {
     if reading.own && message.segment("ZFP").is_some() {
-        patient = residue::apply(patient, message.segments_named("ZFP"), reading);
+        return residue::apply(patient, message.segments_named("ZFP"), reading);
     }
     patient
 }
@@ -88,15 +93,16 @@ pub(crate) fn patient(message: &Message<'_>, pid: &Segment<'_>, reading: &Readin
 /// The retired record of a merge (section 2.5).
 ///
 /// A survivor without a logical id, in a foreign message, is named by its first identifier.
-pub(crate) fn retired(
-    mrg: &Segment<'_>,
-    pid: &Segment<'_>,
+pub(crate) fn retired<'m>(
+    mrg: &Segment<'m>,
+    pid: &Segment<'m>,
     survivor: Option<&str>,
-    reading: &Reading<'_>,
+    reading: &Reading<'m>,
 ) -> Value {
-    let names = mrg.field(7).repetitions().filter_map(|xpn| human_name::read(&xpn, reading, "MRG-7"));
+    let names =
+        mrg.field(7).repetitions().filter_map(|xpn| human_name::read(&xpn, reading, Place::field("MRG", 7)));
     let retired = Patient {
-        resource_type: "Patient".to_owned(),
+        resource_type: "Patient".into(),
         id: identifier::logical_id_in(mrg, 1, reading.site),
         identifier: identifier::read_field(mrg, 1, reading),
         active: Some(false),
@@ -105,26 +111,29 @@ pub(crate) fn retired(
     };
     let other = match survivor {
         Some(survivor) => {
-            Some(Reference { reference: Some(format!("Patient/{survivor}")), ..Reference::default() })
+            Some(Reference { reference: Some(format!("Patient/{survivor}").into()), ..Reference::default() })
         }
         None => identifier::read_field(pid, 3, reading)
             .into_iter()
             .next()
             .map(|identifier| Reference { identifier: Some(Box::new(identifier)), ..Reference::default() }),
     };
-    let link = other.map(|other| Link { other: Some(other), r#type: Some("replaced-by".to_owned()) });
+    let link = other.map(|other| Link { other: Some(other), r#type: Some("replaced-by".into()) });
     Patient { link: link.into_iter().collect(), ..retired }.to_json()
 }
 
 /// PID-3, then the fields of old versions (section 5.3).
-fn identifiers(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<Identifier> {
+fn identifiers<'m>(pid: &Segment<'m>, reading: &Reading<'m>) -> Vec<Identifier<'m>> {
     let mut read = identifier::read_field(pid, 3, reading);
-    let key = |identifier: &Identifier| {
-        let code = identifier::type_code(identifier.r#type.as_ref()).map(str::to_owned);
+    if !has_more_identifiers(pid, reading) {
+        return read;
+    }
+    let key = |identifier: &Identifier<'m>| {
+        let code = identifier::type_code(identifier.r#type.as_ref()).map(|code| Str::Owned(code.to_owned()));
         (identifier.value.clone(), identifier.system.clone(), code)
     };
     let mut seen: HashSet<_> = read.iter().map(key).collect();
-    let mut add = |identifier: Identifier| {
+    let mut add = |identifier: Identifier<'m>| {
         if seen.insert(key(&identifier)) {
             read.push(identifier);
         }
@@ -134,8 +143,8 @@ fn identifiers(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<Identifier> {
     }
     if let Some(number) = reading.text(pid.field(19).component(1)) {
         add(Identifier {
-            r#type: Some(identifier::type_of("SS")),
-            system: reading.site.registry.system_of_type("SS").map(str::to_owned),
+            r#type: Some(identifier::type_of("SS".into())),
+            system: reading.site.registry.system_of_type("SS").map(Str::Borrowed),
             value: Some(number),
             ..Identifier::default()
         });
@@ -143,12 +152,13 @@ fn identifiers(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<Identifier> {
     let licence = pid.field(20);
     if let Some(number) = reading.text(licence.component(1)) {
         if licence.component(2).text().is_some() {
-            reading.unread("5.3", "PID-20.2");
+            reading.unread("5.3", Place::field("PID", 20).component(2));
         }
+        let expires = reading.date_time(licence.component(3), Place::field("PID", 20).component(3));
         add(Identifier {
-            r#type: Some(identifier::type_of("DL")),
+            r#type: Some(identifier::type_of("DL".into())),
             value: Some(number),
-            period: Period::of(None, reading.date_time(licence.component(3), "PID-20.3")),
+            period: Period::of(None, expires.map(Str::Owned)),
             ..Identifier::default()
         });
     }
@@ -157,7 +167,7 @@ fn identifiers(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<Identifier> {
     {
         let authority = &reading.site.logical_authority;
         add(Identifier {
-            r#type: Some(identifier::type_of(&reading.site.config.logical_id.type_code)),
+            r#type: Some(identifier::type_of(reading.site.config.logical_id.type_code.as_str().into())),
             system: reading.site.registry.to_system(authority, true).0,
             value: Some(id),
             ..Identifier::default()
@@ -166,13 +176,19 @@ fn identifiers(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<Identifier> {
     read
 }
 
+/// True where anything but PID-3 says an identifier, or the logical id is one too.
+fn has_more_identifiers(pid: &Segment<'_>, reading: &Reading<'_>) -> bool {
+    reading.site.config.logical_id.expose
+        || [2, 4, 19, 20].into_iter().any(|field| !pid.field(field).is_empty())
+}
+
 /// PID-5, with the names by which the person is called, then PID-9.
-fn names(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<HumanName> {
+fn names<'m>(pid: &Segment<'m>, reading: &Reading<'m>) -> Vec<HumanName<'m>> {
     let mut names = Vec::new();
     for field in [5, 9] {
-        let place = format!("PID-{field}");
+        let place = Place::field("PID", field);
         for xpn in pid.field(field).repetitions() {
-            names.extend(human_name::read(&xpn, reading, &place));
+            names.extend(human_name::read(&xpn, reading, place));
             names.extend(human_name::called_by(&xpn, reading));
         }
     }
@@ -180,60 +196,66 @@ fn names(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<HumanName> {
 }
 
 /// TEL-25.
-fn telecom(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<ContactPoint> {
+fn telecom<'m>(pid: &Segment<'m>, reading: &Reading<'m>) -> Vec<ContactPoint<'m>> {
+    use contact_point::Place;
     let fields = [(13, Place::Home), (14, Place::Work), (40, Place::Any)];
     fields.into_iter().flat_map(|(field, place)| nk1::points(pid.field(field), place, reading)).collect()
 }
 
 /// PID-11 without the birth place; PID-12 is the district of a single address.
-fn addresses(pid: &Segment<'_>, reading: &Reading<'_>) -> Vec<crate::fhir::Address> {
+fn addresses<'m>(pid: &Segment<'m>, reading: &Reading<'m>) -> Vec<crate::fhir::Address<'m>> {
     let mut addresses: Vec<_> = pid
         .field(11)
         .repetitions()
         .filter(|xad| !address::is_birth_place(xad))
-        .filter_map(|xad| address::read(&xad, reading, "PID-11"))
+        .filter_map(|xad| address::read(&xad, reading, Place::field("PID", 11)))
         .collect();
     if let Some(county) = reading.text(pid.field(12).component(1)) {
         match addresses.as_mut_slice() {
             [only] if only.district.is_none() => only.district = Some(county),
-            _ => reading.unread("5.3", "PID-12"),
+            _ => reading.unread("5.3", Place::field("PID", 12)),
         }
     }
     addresses
 }
 
 /// PID-7: a date, and a time where one is given.
-fn birth(pid: &Segment<'_>, reading: &Reading<'_>) -> (Option<String>, Option<Element>) {
-    let Some(value) = reading.date_time_field(pid.field(7), "PID-7") else { return (None, None) };
-    let Some((date, _)) = value.split_once('T') else { return (Some(value), None) };
+fn birth<'m>(pid: &Segment<'m>, reading: &Reading<'m>) -> (Option<Str<'m>>, Option<Element<'m>>) {
+    let Some(value) = reading.date_time_field(pid.field(7), Place::field("PID", 7)) else {
+        return (None, None);
+    };
+    if !value.contains('T') {
+        return (Some(value.into()), None);
+    }
     let written = pid.field(7).text().unwrap_or_default();
     let no_offset = !written.contains(['+', '-', 'Z']);
     let midnight = written.get(8..).is_some_and(|time| time.bytes().all(|byte| matches!(byte, b'0' | b'.')));
     if !reading.own && no_offset && midnight {
-        return (Some(date.to_owned()), None);
+        return (Some(date_time::date_of(value).into()), None);
     }
-    let time = Extension { value_date_time: Some(value.clone()), ..Extension::new(url::BIRTH_TIME) };
-    (Some(date.to_owned()), Element::of(vec![time]))
+    let time = Extension { value_date_time: Some(value.clone().into()), ..Extension::new(url::BIRTH_TIME) };
+    (Some(date_time::date_of(value).into()), Element::of(vec![time]))
 }
 
 /// PID-29 wins over PID-30.
-fn deceased(pid: &Segment<'_>, reading: &Reading<'_>) -> (Option<bool>, Option<String>) {
+fn deceased<'m>(pid: &Segment<'m>, reading: &Reading<'m>) -> (Option<bool>, Option<Str<'m>>) {
     let indicator = yes_no(pid, 30, reading);
-    match reading.date_time_field(pid.field(29), "PID-29") {
+    match reading.date_time_field(pid.field(29), Place::field("PID", 29)) {
         Some(time) => {
             if indicator == Some(false) {
                 let reason = "says alive, but PID-29 has a time of death";
-                reading.tell(Severity::Warning, IssueType::Value, "5.1", "PID-30", reason);
+                reading.tell(Severity::Warning, IssueType::Value, "5.1", Place::field("PID", 30), reason);
             }
-            (None, Some(time))
+            (None, Some(time.into()))
         }
         None => (indicator, None),
     }
 }
 
 /// PID-25 wins, unless PID-24 says no.
-fn multiple_birth(pid: &Segment<'_>, reading: &Reading<'_>) -> (Option<bool>, Option<i64>) {
+fn multiple_birth<'m>(pid: &Segment<'m>, reading: &Reading<'m>) -> (Option<bool>, Option<i64>) {
     let indicator = yes_no(pid, 24, reading);
+    let place = Place::field("PID", 25);
     let Some(order) = reading.text(pid.field(25).component(1)) else { return (indicator, None) };
     let number = order.trim().parse().ok().filter(|number| i32::try_from(*number).is_ok());
     match (indicator, number) {
@@ -242,34 +264,39 @@ fn multiple_birth(pid: &Segment<'_>, reading: &Reading<'_>) -> (Option<bool>, Op
                 Severity::Warning,
                 IssueType::Value,
                 "5.1",
-                "PID-25",
+                place,
                 "has an order, but PID-24 says single birth",
             );
             (Some(false), None)
         }
         (_, Some(number)) => (None, Some(number)),
         (_, None) => {
-            reading.tell(Severity::Warning, IssueType::Value, "5.1", "PID-25", "is not a whole number");
+            reading.tell(Severity::Warning, IssueType::Value, "5.1", place, "is not a whole number");
             (indicator, None)
         }
     }
 }
 
-fn yes_no(pid: &Segment<'_>, field: usize, reading: &Reading<'_>) -> Option<bool> {
+fn yes_no<'m>(pid: &Segment<'m>, field: usize, reading: &Reading<'m>) -> Option<bool> {
     let text = reading.text(pid.field(field).component(1))?;
     let code = reading.site.codes.to_fhir(Table::YesNo, text.trim(), reading.version).map(|(_, code)| code);
     if code.is_none() {
-        let place = format!("PID-{field}");
-        reading.tell(Severity::Warning, IssueType::Value, "5.1", &place, "is neither Y nor N");
+        let place = Place::field("PID", field);
+        reading.tell(Severity::Warning, IssueType::Value, "5.1", place, "is neither Y nor N");
     }
     code.map(|code| code == "true")
 }
 
-fn general_practitioners(pd1: Option<&Segment<'_>>, reading: &Reading<'_>) -> Vec<Reference> {
+fn general_practitioners<'m>(pd1: Option<&Segment<'m>>, reading: &Reading<'m>) -> Vec<Reference<'m>> {
     let Some(pd1) = pd1 else { return Vec::new() };
-    let organizations =
-        pd1.field(3).repetitions().filter_map(|xon| reference::read_organization(&xon, reading, "PD1-3"));
-    let persons = pd1.field(4).repetitions().filter_map(|xcn| reference::read_xcn(&xcn, reading, "PD1-4"));
+    let organizations = pd1
+        .field(3)
+        .repetitions()
+        .filter_map(|xon| reference::read_organization(&xon, reading, Place::field("PD1", 3)));
+    let persons = pd1
+        .field(4)
+        .repetitions()
+        .filter_map(|xcn| reference::read_xcn(&xcn, reading, Place::field("PD1", 4)));
     organizations.chain(persons).collect()
 }
 
@@ -277,7 +304,7 @@ fn general_practitioners(pd1: Option<&Segment<'_>>, reading: &Reading<'_>) -> Ve
 fn tell_unread(message: &Message<'_>, pid: &Segment<'_>, reading: &Reading<'_>) {
     for field in [18, 21, 27, 31, 32, 34, 37, 38] {
         if !pid.field(field).is_empty() {
-            reading.unread("5.1", &format!("PID-{field}"));
+            reading.unread("5.1", Place::field("PID", field));
         }
     }
     const READ: [&str; 9] = ["MSH", "EVN", "PID", "PD1", "NK1", "MRG", "PV1", "ZFP", "SFT"];
@@ -286,7 +313,7 @@ fn tell_unread(message: &Message<'_>, pid: &Segment<'_>, reading: &Reading<'_>) 
         let name = segment.name();
         if !READ.contains(&name) && !told.contains(&name) {
             told.push(name);
-            reading.unread("2.5", name);
+            reading.unread("2.5", Place::segment(name));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the mapping has to say about one Patient or message: a FHIR OperationOutcome.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 /// How bad it is (FHIR R4 issue-severity).
@@ -75,7 +77,7 @@ pub struct Issue {
     /// The rule that raised it, such as `TEL-8`, or a section of the mapping, such as `10.2`.
     pub rule: &'static str,
     /// Rule, place in HL7 v2 if any, and reason.
-    pub diagnostics: String,
+    pub diagnostics: Cow<'static, str>,
 }
 
 impl Issue {
@@ -87,7 +89,13 @@ impl Issue {
         expression: impl Into<String>,
         reason: &str,
     ) -> Self {
-        Self { severity, code, expression: expression.into(), rule, diagnostics: format!("{rule}: {reason}") }
+        Self {
+            severity,
+            code,
+            expression: expression.into(),
+            rule,
+            diagnostics: format!("{rule}: {reason}").into(),
+        }
     }
 
     pub(crate) fn error(

@@ -16,12 +16,13 @@ use serde_json::Value;
 
 use crate::compare::{self, Action, Detail};
 use crate::patch;
-use crate::reading::Reading;
+use crate::path::Path;
+use crate::reading::{Place, Reading};
 use crate::report::{IssueType, Severity};
-use crate::trace::TracedSegment;
+use crate::trace::Writer;
 
 /// The segments that turn `read` into `patient`, and the FHIRPaths of values that were too large to be sent.
-pub(crate) fn write(read: &Value, patient: &Value, max_bytes: usize) -> (Vec<TracedSegment>, Vec<String>) {
+pub(crate) fn write(out: &mut Writer, read: &Value, patient: &Value, max_bytes: usize) -> Vec<String> {
     let mut target = patient.clone();
     let mut too_large = Vec::new();
     loop {
@@ -32,23 +33,22 @@ pub(crate) fn write(read: &Value, patient: &Value, max_bytes: usize) -> (Vec<Tra
             .collect();
         let large = differences.iter().zip(&encoded).find(|(_, json)| json.len() > max_bytes);
         let Some((difference, _)) = large else {
-            let segments = differences.iter().zip(&encoded).enumerate().map(|(index, (difference, json))| {
-                let mut zfp = TracedSegment::nth("ZFP", index + 1);
-                zfp.fixed(1, &(index + 1).to_string(), "10.3");
-                zfp.fixed(2, difference.action.as_str(), "10.3");
-                zfp.fixed(3, &difference.pointer, "10.3");
-                zfp.set(4, json, &difference.expression, "10.3");
-                zfp.fixed(5, &difference.expression, "10.3");
-                zfp
-            });
-            return (segments.collect(), too_large);
+            for (index, (difference, json)) in differences.iter().zip(&encoded).enumerate() {
+                out.nth_segment("ZFP", index + 1);
+                out.fixed(1, &(index + 1).to_string(), "10.3");
+                out.fixed(2, difference.action.as_str(), "10.3");
+                out.fixed(3, &difference.pointer, "10.3");
+                out.set(4, json, Path::root(&difference.expression), "10.3");
+                out.fixed(5, &difference.expression, "10.3");
+            }
+            return too_large;
         };
         // Left out of the target, so that the places of the others are right without it.
         too_large.push(difference.expression.clone());
         let (pointer, base) = (difference.pointer.clone(), difference.base.cloned());
         let action = if base.is_some() { Action::Replace } else { Action::Remove };
         if patch::apply(&mut target, action, &pointer, base).is_none() {
-            return (Vec::new(), vec!["Patient".to_owned()]);
+            return vec!["Patient".to_owned()];
         }
     }
 }
@@ -57,20 +57,20 @@ pub(crate) fn write(read: &Value, patient: &Value, max_bytes: usize) -> (Vec<Tra
 pub(crate) fn apply<'m>(
     patient: Value,
     segments: impl Iterator<Item = Segment<'m>>,
-    reading: &Reading<'_>,
+    reading: &Reading<'m>,
 ) -> Value {
     let mut changed = patient.clone();
     for zfp in segments {
         let text = |field: usize| reading.text(zfp.field(field).component(1));
         let step = || {
-            let action = match text(2)?.as_str() {
+            let action = match &*text(2)? {
                 "add" => Action::Add,
                 "replace" => Action::Replace,
                 "remove" => Action::Remove,
                 _ => return None,
             };
             let pointer = text(3)?;
-            if matches!(pointer.as_str(), "/id" | "/resourceType") {
+            if matches!(&*pointer, "/id" | "/resourceType") {
                 return None;
             }
             let value = match action {
@@ -87,7 +87,7 @@ pub(crate) fn apply<'m>(
                 Severity::Warning,
                 IssueType::Value,
                 "10.3",
-                "ZFP",
+                Place::segment("ZFP"),
                 "does not fit the message; all ZFP segments are ignored",
             );
             return patient;

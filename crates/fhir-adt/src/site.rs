@@ -17,8 +17,8 @@ pub(crate) struct Site {
     pub(crate) systems: SystemNames,
     pub(crate) registry: Registry,
     pub(crate) zone: TimeZone,
-    pub(crate) logical_authority: Designator,
-    pub(crate) default_authority: Designator,
+    pub(crate) logical_authority: Designator<'static>,
+    pub(crate) default_authority: Designator<'static>,
 }
 
 impl Site {
@@ -30,8 +30,8 @@ impl Site {
             systems: SystemNames::new(&config.coding_systems),
             registry: Registry::new(&config)?,
             zone: crate::date_time::zone(&config.timezone).unwrap_or(TimeZone::UTC),
-            logical_authority: Designator::parse(&config.logical_id.authority),
-            default_authority: Designator::parse(&config.default_authority),
+            logical_authority: Designator::parse(&config.logical_id.authority).into_owned(),
+            default_authority: Designator::parse(&config.default_authority).into_owned(),
             config,
         })
     }

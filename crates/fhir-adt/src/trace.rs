@@ -1,11 +1,8 @@
-//! Segments that remember where each of their values came from.
+//! Writing a message, and remembering where each of its values came from where somebody asks.
 
-use std::borrow::Cow;
+use hl7v2::{Location, Mark, Separators};
 
-use hl7v2::Location;
-use hl7v2::build::{Repetition, SegmentBuilder};
-
-use crate::origins::Origins;
+use crate::path::Path;
 
 /// Where one value of a message came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,35 +15,144 @@ pub struct Provenance {
     pub rule: &'static str,
 }
 
-/// One repetition with the source of each value.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Traced {
-    repetition: Repetition,
-    sources: Vec<Source>,
-    base: String,
+/// A message being written. Values go in the order of the message ([`hl7v2::Writer`]).
+#[derive(Debug)]
+pub(crate) struct Writer {
+    er7: hl7v2::Writer,
+    segment: &'static str,
+    occurrence: usize,
+    provenance: Option<Vec<Provenance>>,
 }
 
-#[derive(Clone, Debug)]
-struct Source {
-    component: usize,
-    subcomponent: usize,
-    /// Relative to the base; `None` for a value of the configuration.
-    element: Option<Cow<'static, str>>,
-    rule: &'static str,
+/// An element of what a repetition is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element {
+    coding: Option<usize>,
+    member: &'static str,
 }
 
-impl Traced {
-    /// An empty repetition whose values come from elements of `base`.
-    pub(crate) fn new(base: impl Into<String>) -> Self {
-        Self { base: base.into(), ..Self::default() }
+impl From<&'static str> for Element {
+    fn from(member: &'static str) -> Self {
+        Self { coding: None, member }
+    }
+}
+
+/// A member of `coding[index]`.
+impl From<(usize, &'static str)> for Element {
+    fn from((index, member): (usize, &'static str)) -> Self {
+        Self { coding: Some(index), member }
+    }
+}
+
+impl Writer {
+    /// An empty message, which remembers where its values come from where `traced`.
+    pub(crate) fn new(traced: bool) -> Self {
+        let er7 = hl7v2::Writer::new(Separators::default());
+        Self { er7, segment: "", occurrence: 0, provenance: traced.then(Vec::new) }
     }
 
+    /// Starts the first, or only, segment of that name.
+    pub(crate) fn segment(&mut self, name: &'static str) {
+        self.nth_segment(name, 1);
+    }
+
+    /// Starts segment `occurrence` of that name.
+    pub(crate) fn nth_segment(&mut self, name: &'static str, occurrence: usize) {
+        self.er7.segment(name);
+        (self.segment, self.occurrence) = (name, occurrence);
+    }
+
+    /// See [`hl7v2::Writer::nulls`].
+    pub(crate) fn nulls(&mut self, fields: u64) {
+        self.er7.nulls(fields);
+    }
+
+    /// Starts a repetition of a field, whose values come from elements of `base`.
+    pub(crate) fn repetition<'w>(&'w mut self, field: usize, base: Path<'w>) -> Repetition<'w> {
+        self.er7.repetition(field);
+        let start = self.er7.mark();
+        Repetition { writer: self, field, base, start }
+    }
+
+    /// Sets a field to one value of an element.
+    pub(crate) fn set(&mut self, field: usize, value: &str, from: Path<'_>, rule: &'static str) {
+        self.er7.field(field, value);
+        if !value.is_empty() {
+            self.remember(field, 0, 0, 0, rule, || from.to_string());
+        }
+    }
+
+    /// Sets a field that comes from the configuration or the event.
+    pub(crate) fn fixed(&mut self, field: usize, value: &str, rule: &'static str) {
+        self.er7.field(field, value);
+        if !value.is_empty() {
+            self.remember(field, 0, 0, 0, rule, String::new);
+        }
+    }
+
+    /// Sets a field to the explicit null.
+    pub(crate) fn null(&mut self, field: usize) {
+        self.er7.null(field);
+    }
+
+    /// This point of the segment.
+    pub(crate) fn mark(&self) -> Mark {
+        self.er7.mark()
+    }
+
+    /// True where something was written since a mark.
+    pub(crate) fn has_more_than(&self, mark: &Mark) -> bool {
+        !self.er7.since(mark).is_empty()
+    }
+
+    /// Takes back the segment, to a mark at its start.
+    pub(crate) fn rewind(&mut self, mark: &Mark) {
+        self.er7.rewind(mark);
+        let (segment, occurrence) = (self.segment, self.occurrence);
+        if let Some(provenance) = &mut self.provenance {
+            provenance
+                .retain(|value| (value.location.segment, value.location.occurrence) != (segment, occurrence));
+        }
+    }
+
+    /// The message and, where it was traced, where its values came from.
+    pub(crate) fn finish(self) -> (String, Vec<Provenance>) {
+        (self.er7.finish(), self.provenance.unwrap_or_default())
+    }
+
+    fn remember(
+        &mut self,
+        field: usize,
+        repetition: usize,
+        component: usize,
+        subcomponent: usize,
+        rule: &'static str,
+        expression: impl FnOnce() -> String,
+    ) {
+        let Some(provenance) = &mut self.provenance else { return };
+        let (segment, occurrence) = (self.segment, self.occurrence);
+        let subcomponent = if subcomponent > 1 { subcomponent } else { 0 };
+        let location = Location { segment, occurrence, field, repetition, component, subcomponent };
+        provenance.push(Provenance { location, expression: expression(), rule });
+    }
+}
+
+/// One repetition being written; it appears with its first value.
+#[derive(Debug)]
+pub(crate) struct Repetition<'w> {
+    writer: &'w mut Writer,
+    field: usize,
+    base: Path<'w>,
+    start: Mark,
+}
+
+impl Repetition<'_> {
     /// Sets a component; nothing happens for an empty value. `element` is relative to the base.
     pub(crate) fn set(
         &mut self,
         component: usize,
         value: &str,
-        element: impl Into<Cow<'static, str>>,
+        element: impl Into<Element>,
         rule: &'static str,
     ) {
         self.set_sub(component, 1, value, element, rule);
@@ -58,159 +164,56 @@ impl Traced {
         component: usize,
         subcomponent: usize,
         value: &str,
-        element: impl Into<Cow<'static, str>>,
+        element: impl Into<Element>,
         rule: &'static str,
     ) {
-        if !value.is_empty() {
-            self.repetition.set_sub(component, subcomponent, value);
-            let element = Some(element.into());
-            self.sources.push(Source { component, subcomponent, element, rule });
-        }
+        let (element, base) = (element.into(), self.base);
+        self.write(component, subcomponent, value, rule, || element.of(base));
     }
 
     /// Sets a component that comes from the configuration, not from the Patient.
     pub(crate) fn fixed(&mut self, component: usize, subcomponent: usize, value: &str, rule: &'static str) {
-        if !value.is_empty() {
-            self.repetition.set_sub(component, subcomponent, value);
-            self.sources.push(Source { component, subcomponent, element: None, rule });
-        }
+        self.write(component, subcomponent, value, rule, String::new);
     }
 
     /// True where nothing is valued.
     pub(crate) fn is_empty(&self) -> bool {
-        self.repetition.is_empty()
+        self.written().is_empty()
     }
 
-    /// The repetition alone.
-    pub(crate) fn repetition(&self) -> &Repetition {
-        &self.repetition
-    }
-}
-
-/// A segment being written, with the source of each value.
-#[derive(Clone, Debug)]
-pub(crate) struct TracedSegment {
-    segment: SegmentBuilder,
-    trace: Trace,
-}
-
-/// Where the values of one segment came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trace {
-    segment: &'static str,
-    occurrence: usize,
-    repetitions: Vec<RepetitionTrace>,
-}
-
-#[derive(Clone, Debug)]
-struct RepetitionTrace {
-    field: usize,
-    repetition: usize,
-    base: String,
-    sources: Vec<Source>,
-}
-
-/// Two traces are equal where the values stand in the same places and come from the same elements.
-impl PartialEq for RepetitionTrace {
-    fn eq(&self, other: &Self) -> bool {
-        let key = |trace: &Self| {
-            let sources = trace.sources.iter();
-            let sources = sources.map(|s| (s.component, s.subcomponent, s.element.clone(), s.rule));
-            sources.collect::<Vec<_>>()
-        };
-        (self.field, self.repetition, &self.base) == (other.field, other.repetition, &other.base)
-            && key(self) == key(other)
-    }
-}
-
-impl Eq for RepetitionTrace {}
-
-impl TracedSegment {
-    /// The first, or only, segment of that name.
-    pub(crate) fn new(name: &'static str) -> Self {
-        Self::nth(name, 1)
+    /// What stands in the message for it, with the delimiters before it.
+    pub(crate) fn written(&self) -> &str {
+        self.writer.er7.since(&self.start)
     }
 
-    /// Segment `occurrence` of that name.
-    pub(crate) fn nth(name: &'static str, occurrence: usize) -> Self {
-        let trace = Trace { segment: name, occurrence, repetitions: Vec::new() };
-        Self { segment: SegmentBuilder::new(name), trace }
-    }
-
-    /// Appends a repetition, unless it is empty.
-    pub(crate) fn push(&mut self, field: usize, traced: Traced) {
-        if traced.is_empty() {
+    fn write(
+        &mut self,
+        component: usize,
+        subcomponent: usize,
+        value: &str,
+        rule: &'static str,
+        expression: impl FnOnce() -> String,
+    ) {
+        if value.is_empty() {
             return;
         }
-        let repetition = self.segment.repetitions(field).len() + 1;
-        let Traced { repetition: content, sources, base } = traced;
-        self.trace.repetitions.push(RepetitionTrace { field, repetition, base, sources });
-        self.segment.push(field, content);
-    }
-
-    /// Sets a field to one value of an element.
-    pub(crate) fn set(&mut self, field: usize, value: &str, expression: &str, rule: &'static str) {
-        self.set_from(field, value, expression, Some(Cow::Borrowed("")), rule);
-    }
-
-    /// Sets a field that comes from the configuration or the event.
-    pub(crate) fn fixed(&mut self, field: usize, value: &str, rule: &'static str) {
-        self.set_from(field, value, "", None, rule);
-    }
-
-    fn set_from(
-        &mut self,
-        field: usize,
-        value: &str,
-        base: &str,
-        element: Option<Cow<'static, str>>,
-        rule: &'static str,
-    ) {
-        if !value.is_empty() {
-            self.segment.set(field, value);
-            let sources = vec![Source { component: 0, subcomponent: 0, element, rule }];
-            let trace = RepetitionTrace { field, repetition: 0, base: base.to_owned(), sources };
-            self.trace.repetitions.push(trace);
-        }
-    }
-
-    /// Sets a field to the explicit null.
-    pub(crate) fn set_null(&mut self, field: usize) {
-        self.segment.set_null(field);
-    }
-
-    /// The segment alone.
-    pub(crate) fn builder(&self) -> &SegmentBuilder {
-        &self.segment
-    }
-
-    /// Where its values came from.
-    pub(crate) fn into_trace(self) -> Trace {
-        self.trace
+        self.writer.er7.value(component, subcomponent, value);
+        let repetition = self.writer.er7.repetitions();
+        self.writer.remember(self.field, repetition, component, subcomponent, rule, expression);
     }
 }
 
-impl Trace {
-    /// One entry for each value, with the FHIRPath in the source.
-    pub(crate) fn provenance<'a>(&'a self, origins: &'a Origins) -> impl Iterator<Item = Provenance> + 'a {
-        self.repetitions.iter().flat_map(move |repetition| {
-            repetition.sources.iter().map(move |source| {
-                let expression = match (repetition.base.as_str(), source.element.as_deref()) {
-                    (_, None) => String::new(),
-                    ("", Some(element)) => element.to_owned(),
-                    (base, Some("")) => base.to_owned(),
-                    (base, Some(element)) => format!("{base}.{element}"),
-                };
-                let location = Location {
-                    segment: self.segment,
-                    occurrence: self.occurrence,
-                    field: repetition.field,
-                    repetition: repetition.repetition,
-                    component: source.component,
-                    subcomponent: if source.subcomponent > 1 { source.subcomponent } else { 0 },
-                };
-                Provenance { location, expression: origins.source_path(&expression), rule: source.rule }
-            })
-        })
+impl Element {
+    /// The FHIRPath of the element of a base.
+    fn of(self, base: Path<'_>) -> String {
+        let mut expression = base.to_string();
+        if let Some(index) = self.coding {
+            expression.push_str(&format!(".coding[{index}]"));
+        }
+        if !self.member.is_empty() {
+            expression.push('.');
+            expression.push_str(self.member);
+        }
+        expression
     }
 }

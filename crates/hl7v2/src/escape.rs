@@ -16,16 +16,24 @@ pub fn escape(value: &str, separators: &Separators, out: &mut String) {
         out.extend([e, 'X', '2', '2', '2', '2', e]);
         return;
     }
-    let mut chars = value.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(|byte| is_special(byte, separators)) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = special.chars();
+        let Some(c) = chars.next() else { break };
+        rest = chars.as_str();
         if c.is_ascii_control() {
             out.extend([e, 'X']);
             push_hex(c, out);
-            if let Some(feed) = chars.next_if(|&next| c == '\r' && next == '\n') {
-                push_hex(feed, out);
+            if c == '\r'
+                && let Some(after) = rest.strip_prefix('\n')
+            {
+                push_hex('\n', out);
+                rest = after;
             }
             out.push(e);
-        } else if separators.contains(c) {
+        } else {
             let letter = match c {
                 _ if c == separators.field => 'F',
                 _ if c == separators.component => 'S',
@@ -34,10 +42,14 @@ pub fn escape(value: &str, separators: &Separators, out: &mut String) {
                 _ => 'E',
             };
             out.extend([e, letter, e]);
-        } else {
-            out.push(c);
         }
     }
+    out.push_str(rest);
+}
+
+/// Separators and control characters are ASCII, so a byte tells.
+fn is_special(byte: u8, separators: &Separators) -> bool {
+    byte.is_ascii_control() || byte.is_ascii() && separators.contains(char::from(byte))
 }
 
 fn push_hex(control: char, out: &mut String) {

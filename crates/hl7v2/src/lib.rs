@@ -34,6 +34,7 @@ mod message;
 mod reply;
 mod separators;
 mod text;
+mod writer;
 
 pub use acknowledgment::{AckCode, Acknowledgment, AcknowledgmentError, ErrorCode};
 pub use charset::Charset;
@@ -45,3 +46,4 @@ pub use message::{Component, Field, Message, Repetition, Segment, Subcomponent};
 pub use reply::{Reply, ReplyError};
 pub use separators::Separators;
 pub use text::Text;
+pub use writer::{Mark, Writer};

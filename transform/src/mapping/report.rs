@@ -96,7 +96,7 @@ fn issue(issue: &Finding) -> Issue {
         severity: issue.severity.as_str(),
         code: issue.code.as_str(),
         expression: place.clone(),
-        diagnostics: issue.diagnostics.clone(),
+        diagnostics: issue.diagnostics.to_string(),
     }
 }
 

@@ -7,7 +7,6 @@ macro_rules! data_type {
     ($name:ident { $($member:ident: $type:ty,)* }) => {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "camelCase", default)]
-        #[expect(dead_code, reason = "only the parse is measured")]
         pub(crate) struct $name<'a> {
             $(#[serde(borrow)] $member: $type,)*
         }
@@ -18,7 +17,6 @@ type Text<'a> = Option<&'a str>;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "only the parse is measured")]
 pub(crate) struct Patient<'a> {
     #[serde(borrow)]
     id: Text<'a>,
@@ -64,7 +62,6 @@ data_type!(HumanName {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-#[expect(dead_code, reason = "only the parse is measured")]
 pub(crate) struct ContactPoint<'a> {
     #[serde(borrow)]
     system: Text<'a>,
@@ -97,7 +94,6 @@ data_type!(Contact {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-#[expect(dead_code, reason = "only the parse is measured")]
 pub(crate) struct Communication<'a> {
     #[serde(borrow)]
     language: Option<CodeableConcept<'a>>,

@@ -109,7 +109,7 @@ fn flatten(report: &Report) -> Vec<Told> {
         severity: issue.severity.as_str().to_owned(),
         code: issue.code.as_str().to_owned(),
         expression: issue.expression.clone(),
-        diagnostics: issue.diagnostics.clone(),
+        diagnostics: issue.diagnostics.to_string(),
     };
     report.issues.iter().map(told).collect()
 }
