@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use service::config::{ConfigError, Problem};
 
 /// How messages are delivered to the endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The endpoint, its TLS and the timeouts of one exchange.
@@ -58,7 +58,7 @@ impl Default for Config {
 }
 
 /// The rules by which acknowledgments and failures are judged, where an endpoint may need others.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// Take a positive acknowledgment without MSA-2 as ours. Safe only because one message is on the wire at a
@@ -142,7 +142,7 @@ impl Config {
 }
 
 /// What the `sender` process reads.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServiceConfig {
     /// Delivery.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mllp::{ServerConfig, ServerTlsConfig};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use service::config::{ConfigError, Problem};
 
 use crate::Scenario;
@@ -14,7 +14,7 @@ use crate::Scenario;
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Where to listen and what to accept.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address of MLLP over TLS; used when `tls` is set.
@@ -42,7 +42,7 @@ pub struct Config {
 }
 
 /// Faults on demand; none unless `enable` or `scenario` says so.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultsConfig {
     /// Allows faults; a scenario may come later, over `admin`.
@@ -126,7 +126,7 @@ impl Config {
 }
 
 /// What the `test-hl7-server` process reads.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceConfig {
     /// Listening and accepting.

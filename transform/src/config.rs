@@ -3,12 +3,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use fhir_adt::MappingConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
 /// What [`run`](crate::run) needs to know.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The HTTP side.
@@ -18,7 +18,7 @@ pub struct Config {
 }
 
 /// The whole file of the `transform` program: [`Config`] and the sections of what it stands on.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The HTTP side.
@@ -34,7 +34,7 @@ pub struct Settings {
 }
 
 /// The `[hook]` section.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HookConfig {
     /// Address and port to listen on.
@@ -74,7 +74,7 @@ pub struct HookConfig {
 }
 
 /// What becomes of elements that R4 does not have (FHIR R4 http §3.1.0.1.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Handling {
     /// They are ignored, and told.
@@ -85,7 +85,7 @@ pub enum Handling {
 }
 
 /// What one ordering group of the queue holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderingScope {
     /// The messages of one patient. A merge (A40) travels with the retired patient and may overtake, or be overtaken

@@ -5,8 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
+    about::{CompletionsArgs, ManArgs, VersionArgs},
     dead_letters::{DeadLetterArgs, QueueArgs},
     send::SendArgs,
+    settings::SettingsArgs,
 };
 
 /// FHIR Patients in, HL7 v2 ADT messages out over MLLP and TLS, and back again.
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     /// Look at the messages that were given up, send them again or let them go
     #[command(after_help = DLQ_HELP)]
     Dlq(DeadLetterArgs),
+    /// Show the settings in use and who decided them, check them
+    #[command(after_help = CONFIG_HELP)]
+    Config(SettingsArgs),
     /// Run only the FHIR hook
     #[command(after_help = ROLE_HELP)]
     Hook,
@@ -56,6 +61,12 @@ pub(crate) enum Command {
     /// Run only the test HL7 server
     #[command(after_help = RECEIVER_HELP)]
     Receiver(ReceiverArgs),
+    /// Print version, commit and compiler of this build
+    Version(VersionArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(ManArgs),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -232,6 +243,14 @@ Examples:
 
 `ls` prints no patient data; `show` and `export` do. Redrive goes in the order of each patient and refuses what
 would put an older state over a newer one, unless --force-stale. It exits 6 when something was refused.";
+
+const CONFIG_HELP: &str = "\
+Examples:
+  adt-bridge config show --origin
+  adt-bridge -c bridge.toml config validate
+  adt-bridge config env | grep SENDER
+
+Exits 78 when the configuration is invalid.";
 
 const RECEIVER_HELP: &str = "\
 Examples:

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use service::config::Origins;
 use toml::{Table, Value};
 
 use crate::{cli::Cli, development_ca::DevelopmentCa, exit::Failure};
@@ -10,7 +11,7 @@ use crate::{cli::Cli, development_ca::DevelopmentCa, exit::Failure};
 /// Stands for the bundled test receiver in `sender.endpoint.address`.
 pub(crate) const BUNDLED: &str = "bundled";
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) hook: transform::HookConfig,
@@ -25,13 +26,19 @@ pub(crate) struct Config {
 impl Config {
     /// Defaults, file, environment; `data` is the folder that the defaults point into.
     pub(crate) fn load(cli: &Cli, data: &Path) -> Result<Self, Failure> {
-        let mut config: Self = service::config::load(&defaults(data), cli.config.as_deref())?;
+        Ok(Self::load_with_origins(cli, data)?.0)
+    }
+
+    /// As [`load`](Self::load), and remembers where each setting came from.
+    pub(crate) fn load_with_origins(cli: &Cli, data: &Path) -> Result<(Self, Origins), Failure> {
+        let file = cli.config.as_deref();
+        let (mut config, origins): (Self, _) = service::config::load_with_origins(&defaults(data), file)?;
         if cli.verbose {
             config.log.level = "debug".into();
         } else if cli.quiet {
             config.log.level = "warn".into();
         }
-        Ok(config)
+        Ok((config, origins))
     }
 
     /// The defaults alone, with nothing from file or environment.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod about;
 mod admin;
 mod cli;
 mod config;
@@ -16,6 +17,7 @@ mod explain;
 mod output;
 mod role;
 mod send;
+mod settings;
 mod stack;
 mod up;
 
@@ -31,6 +33,10 @@ async fn main() -> ExitCode {
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Queue(arguments) => dead_letters::queue(&arguments).await,
         Command::Dlq(arguments) => dead_letters::dead_letters(&arguments).await,
+        Command::Config(arguments) => settings::run(&cli, &arguments),
+        Command::Version(arguments) => about::version(&arguments),
+        Command::Completions(arguments) => about::completions(&arguments),
+        Command::Man(arguments) => about::man(&arguments),
         Command::Hook => role::hook(&cli).await,
         Command::Sender(arguments) => role::sender(&cli, &arguments).await,
         Command::Receiver(arguments) => role::receiver(&cli, &arguments).await,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{DirectoryStore, MemoryStore, MessageStore, S3Store, StoreError};
 
@@ -13,7 +13,7 @@ use crate::{DirectoryStore, MemoryStore, MessageStore, S3Store, StoreError};
 /// kind = "directory"
 /// path = "/var/lib/adt-bridge/store"
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Config {
     /// Files below a folder of this machine.
@@ -31,7 +31,7 @@ impl Default for Config {
 }
 
 /// Settings of `kind = "directory"`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DirectoryConfig {
     /// The folder; made with mode 0700 when it is missing.
@@ -45,7 +45,7 @@ impl Default for DirectoryConfig {
 }
 
 /// Settings of `kind = "s3"`. Credentials and Region come from the usual AWS sources.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3Config {
     /// Name of the bucket.

@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{EmbeddedQueue, MemoryQueue, Queue, QueueError, SqsQueue};
 
 /// Which queue, by `kind = "embedded" | "sqs" | "memory"`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Config {
     /// One SQLite file owned by one process.
@@ -40,7 +40,7 @@ impl Config {
 }
 
 /// Settings of the embedded queue.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbeddedConfig {
     /// The database file; its folder is created with mode 0700.
@@ -72,7 +72,7 @@ impl Default for EmbeddedConfig {
 }
 
 /// Settings of the SQS queue. Credentials and region come from the AWS environment.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SqsConfig {
     /// URL of the FIFO queue.
@@ -91,7 +91,7 @@ pub struct SqsConfig {
 }
 
 /// Settings of the memory queue.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MemoryConfig {
     /// How long a lease lasts without being extended.

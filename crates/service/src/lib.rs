@@ -29,6 +29,7 @@
 
 #![warn(missing_docs)]
 
+pub mod build;
 pub mod config;
 pub mod health;
 mod shutdown;

@@ -171,3 +171,63 @@ async fn a_receiver_alone_makes_its_certificates_and_follows_a_scenario() {
     assert_eq!(missing.status.code(), Some(78), "{}", text(&missing.stderr));
     assert!(text(&missing.stderr).contains("receiver.faults.scenario"));
 }
+
+#[test]
+fn shows_each_setting_and_who_decided_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bridge.toml");
+    fs::write(&file, "[sender]\nconnections = 2\n").unwrap();
+    let file = file.to_str().unwrap();
+    let output = command()
+        .args(["-c", file, "config", "show", "--origin"])
+        .env("ADT_BRIDGE__HOOK__DESTINATION", "north")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    let line =
+        |start: &str| shown.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+    assert!(line("connections = 2").ends_with(&format!("# {file}:2")), "{shown}");
+    assert!(
+        line("destination = \"north\"").ends_with("# environment variable ADT_BRIDGE__HOOK__DESTINATION")
+    );
+    assert_eq!(line("base_path"), "base_path = \"\"");
+
+    // What is shown is itself a settings file that says the same.
+    let again = folder.path().join("again.toml");
+    fs::write(&again, run(&["-c", file, "config", "show"]).stdout).unwrap();
+    let again = run(&["-c", again.to_str().unwrap(), "config", "show"]);
+    assert_eq!(text(&again.stdout), text(&run(&["-c", file, "config", "show"]).stdout));
+}
+
+#[test]
+fn lists_everything_that_is_wrong_with_the_settings() {
+    let validate = |variables: &[(&str, &str)]| {
+        command().args(["config", "validate"]).envs(variables.iter().copied()).output().unwrap()
+    };
+    assert!(validate(&[]).status.success());
+    let output =
+        validate(&[("ADT_BRIDGE__SENDER__CONNECTIONS", "0"), ("ADT_BRIDGE__HOOK__LISTEN", "0.0.0.0:1")]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stderr).contains("2 problems"), "{}", text(&output.stderr));
+    let output = validate(&[("ADT_BRIDGE__SENDR__X", "1"), ("ADT_BRIDGE__HOOK__LISTN", "1")]);
+    assert_eq!(output.status.code(), Some(78));
+    for expected in ["did you mean `sender`", "did you mean `listen`"] {
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn says_what_it_is() {
+    let version: serde_json::Value = serde_json::from_slice(&run(&["version", "--json"]).stdout).unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(version["rust"], env!("CARGO_PKG_RUST_VERSION"));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completions", shell]);
+        assert!(output.status.success() && text(&output.stdout).contains("adt-bridge"), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(&["man", folder.path().to_str().unwrap()]).status.success());
+    let page = fs::read_to_string(folder.path().join("adt-bridge-send.1")).unwrap();
+    assert!(page.contains("HL7 message"), "{page}");
+}

@@ -2,14 +2,14 @@
 
 use std::{future::Future, io, net::SocketAddr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::Health;
 use crate::config::{ConfigError, Problem};
 
 /// Where health is told; nowhere by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address and port, on loopback.
