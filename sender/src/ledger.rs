@@ -4,9 +4,10 @@
 //! a second send. It always remembers the last [`REMEMBERED`] in memory; with a file it also knows them after a
 //! restart.
 //!
-//! The file is text, one line per message, appended and synced: digest of control id and body, milliseconds
-//! since 1970, control id, MSA-1, ERR-3, attempts, digest of the acknowledgment; separated by TAB, no PHI. A torn
-//! last line is dropped on opening, which also cuts the file back to the last [`REMEMBERED`] lines.
+//! The file is text: a line with its version ([`HEADER`]), then one line per message, appended and synced: digest of
+//! control id and body, milliseconds since 1970, control id, MSA-1, ERR-3, attempts, digest of the acknowledgment;
+//! separated by TAB, no PHI. A torn last line is dropped on opening, which also cuts the file back to the last
+//! [`REMEMBERED`] lines. A file without the first line is from before there was one, and otherwise the same.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -22,6 +23,10 @@ use hl7v2::Acknowledgment;
 use queue::Envelope;
 use sha2::{Digest, Sha256};
 
+/// The first line, before the version.
+const HEADER: &str = "adt-bridge ledger ";
+/// The version of the file that this program writes, and the newest it reads.
+const VERSION: u32 = 1;
 /// How many messages are remembered.
 const REMEMBERED: usize = 50_000;
 
@@ -47,6 +52,7 @@ impl Ledger {
             for line in BufReader::new(File::open(path)?).lines() {
                 // A torn line has no seven columns.
                 let Ok(line) = line else { continue };
+                check_version(&line)?;
                 if line.split('\t').count() != 7 {
                     continue;
                 }
@@ -58,6 +64,7 @@ impl Ledger {
         }
         let fresh = path.with_extension("new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        writeln!(file, "{HEADER}{VERSION}")?;
         for line in &lines {
             known.insert(line.split('\t').next().unwrap_or_default().to_owned());
             writeln!(file, "{line}")?;
@@ -123,6 +130,16 @@ impl Known {
     }
 }
 
+/// A file of a newer program may mean something else by its columns.
+fn check_version(line: &str) -> io::Result<()> {
+    match line.strip_prefix(HEADER).map(str::parse::<u32>) {
+        Some(Ok(version)) if version > VERSION => Err(io::Error::other(format!(
+            "the file has version {version}, this program knows versions up to {VERSION}"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Control ids alone are reused by some systems; the body decides.
 fn digest(envelope: &Envelope) -> String {
     let mut hash = Sha256::new();
@@ -167,5 +184,19 @@ mod tests {
         assert!(!ledger.knows(&envelope("1", "MSH|Other")) && !ledger.knows(&envelope("2", "MSH|Canary")));
         ledger.record(&envelope("2", "MSH|Canary"), None, 1).await.unwrap();
         assert!(Ledger::open(Some(&path)).unwrap().knows(&envelope("2", "MSH|Canary")));
+    }
+
+    #[test]
+    fn reads_a_file_from_before_the_header_and_refuses_a_newer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let line = "3c2a\t1767225600000\tm1\tAA\t\t1\t9f86";
+        std::fs::write(&path, format!("{line}\n")).unwrap();
+        drop(Ledger::open(Some(&path)).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("adt-bridge ledger 1\n{line}\n"));
+        std::fs::write(&path, format!("adt-bridge ledger 2\n{line}\n")).unwrap();
+        let refused = Ledger::open(Some(&path)).unwrap_err().to_string();
+        assert!(refused.contains("version 2") && refused.contains("up to 1"), "{refused}");
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("adt-bridge ledger 2"), "left as it is");
     }
 }

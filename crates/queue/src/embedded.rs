@@ -11,6 +11,7 @@
 //! | `dead_letter` | why, for each row with `dead = 1` |
 //! | `deduplication` | hash of group and id of recent sends, until the window ends |
 //! | `parked_group` | groups withheld by an operator or by policy |
+//! | `schema_history` | which program made each version of the tables |
 //!
 //! # Invariants
 //! - One writer thread owns the connection and the [`Scheduler`](crate::scheduler::Scheduler). It commits
@@ -49,6 +50,7 @@ mod core;
 mod dead;
 mod file;
 mod rows;
+mod schema;
 mod writer;
 
 use self::{

@@ -26,5 +26,6 @@ mod rig;
 mod rows;
 mod signals;
 mod tls;
+mod upgrade;
 mod watched_queue;
 mod zombie;

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{
     file::{Owner, Reserve},
-    rows::{APPLICATION_ID, COLUMNS, SCHEMA, Stored, USER_VERSION, database_error, unsigned},
-    unavailable,
+    rows::{COLUMNS, Stored, database_error, unsigned},
+    schema, unavailable,
 };
 use crate::{
     DeadLetter, Delivery, EmbeddedConfig, QueueError, Reason, Statistics,
@@ -44,7 +44,9 @@ impl Core {
         let mut owner = Owner::acquire(&config.path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&config.path, flags).map_err(|e| database_error(&e))?;
-        prepare(&connection, config.path.metadata().map_or(0, |file| file.len()))?;
+        let started_at = clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let size = config.path.metadata().map_or(0, |file| file.len());
+        prepare(&connection, size, u64::try_from(started_at.as_millis()).unwrap_or(u64::MAX))?;
         owner.mark_created().map_err(|error| unavailable(&error))?;
         let mut reserve = Reserve::new(&config.path, config.reserve_bytes);
         reserve.ensure();
@@ -56,7 +58,7 @@ impl Core {
             uncounted: HashMap::new(),
             swept_at: Instant::now(),
             started: clock.now(),
-            started_at: clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            started_at,
             clock,
             config,
             _owner: owner,
@@ -219,8 +221,9 @@ impl Core {
     }
 }
 
-/// Settings of the connection, then the schema or the checks.
-fn prepare(connection: &Connection, size: u64) -> Result<(), QueueError> {
+/// Recognises the file, sets up the connection, and checks or makes what is in it.
+fn prepare(connection: &Connection, size: u64, now_ms: u64) -> Result<(), QueueError> {
+    schema::recognise(connection)?;
     let settings = || {
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.set_prepared_statement_cache_capacity(32);
@@ -228,28 +231,9 @@ fn prepare(connection: &Connection, size: u64) -> Result<(), QueueError> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "secure_delete", "FAST")?;
-        connection.pragma_update(None, "trusted_schema", false)?;
-        let owner: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        rusqlite::Result::Ok((owner, version, tables))
+        connection.pragma_update(None, "trusted_schema", false)
     };
-    let (owner, version, tables) = settings().map_err(|error| database_error(&error))?;
-    if tables == 0 {
-        let create = format!(
-            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {USER_VERSION}; COMMIT;"
-        );
-        return connection.execute_batch(&create).map_err(|error| database_error(&error));
-    }
-    if (owner, version) != (APPLICATION_ID, USER_VERSION) {
-        let reason = "the file is not a queue of this version".into();
-        return Err(QueueError::Corrupt { reason });
-    }
-    // The integrity check does not read names: a rotten one would show in the middle of work.
-    let stored = schema(connection).map_err(|error| database_error(&error))?;
-    if stored != expected_schema().map_err(|error| database_error(&error))? {
-        return Err(QueueError::Corrupt { reason: "the tables are not those of this version".into() });
-    }
+    settings().map_err(|error| database_error(&error))?;
     if size <= MAX_CHECKED_BYTES {
         let check = connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0));
         let result = check.map_err(|error| database_error(&error))?;
@@ -257,21 +241,5 @@ fn prepare(connection: &Connection, size: u64) -> Result<(), QueueError> {
             return Err(QueueError::Corrupt { reason: "the integrity check of SQLite failed".into() });
         }
     }
-    Ok(())
-}
-
-/// Type, name and definition of every table and index, as bytes: rotten text need not be UTF-8.
-fn schema(connection: &Connection) -> rusqlite::Result<Vec<[Vec<u8>; 3]>> {
-    let mut statement =
-        connection.prepare("SELECT type, name, coalesce(sql, '') FROM sqlite_schema ORDER BY name")?;
-    let column =
-        |row: &rusqlite::Row<'_>, index| Ok::<_, rusqlite::Error>(row.get_ref(index)?.as_bytes()?.to_vec());
-    let rows = statement.query_map([], |row| Ok([column(row, 0)?, column(row, 1)?, column(row, 2)?]))?;
-    rows.collect()
-}
-
-fn expected_schema() -> rusqlite::Result<Vec<[Vec<u8>; 3]>> {
-    let fresh = Connection::open_in_memory()?;
-    fresh.execute_batch(SCHEMA)?;
-    schema(&fresh)
+    schema::bring_forward(connection, now_ms)
 }

@@ -5,45 +5,6 @@ use sha2::{Digest, Sha256};
 
 use crate::{Attributes, DeduplicationId, Envelope, GroupId, QueueError};
 
-/// "ADTQ", so that another program's database is not taken for ours.
-pub(super) const APPLICATION_ID: i64 = 0x4144_5451;
-/// Version of the schema.
-pub(super) const USER_VERSION: i64 = 1;
-
-pub(super) const SCHEMA: &str = "
-CREATE TABLE message (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    group_name TEXT NOT NULL,
-    deduplication_id TEXT NOT NULL,
-    control_id TEXT NOT NULL,
-    event TEXT NOT NULL,
-    version INTEGER,
-    enqueued_at TEXT NOT NULL,
-    traceparent TEXT,
-    sent_ms INTEGER NOT NULL,
-    receive_count INTEGER NOT NULL DEFAULT 0,
-    dead INTEGER NOT NULL DEFAULT 0,
-    checksum BLOB NOT NULL,
-    body TEXT NOT NULL
-);
-CREATE INDEX message_waiting ON message (seq, group_name) WHERE dead = 0;
-CREATE TABLE dead_letter (
-    seq INTEGER PRIMARY KEY,
-    group_name TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    ack_code TEXT,
-    error_code TEXT,
-    attempts INTEGER NOT NULL,
-    text TEXT,
-    since_ms INTEGER NOT NULL,
-    superseded INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX dead_letter_group ON dead_letter (group_name, seq);
-CREATE TABLE deduplication (key BLOB PRIMARY KEY, seq INTEGER NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX deduplication_expires ON deduplication (expires_ms);
-CREATE TABLE parked_group (name TEXT PRIMARY KEY) WITHOUT ROWID;
-";
-
 /// The columns [`Stored::read`] expects, in its order.
 pub(super) const COLUMNS: &str = "message.seq, message.group_name, deduplication_id, control_id, event, version, \
      enqueued_at, traceparent, receive_count, checksum, body";
