@@ -35,6 +35,10 @@ pub struct Config {
     /// Where acknowledged messages are noted before they leave the queue. Of use with SQS, whose delete can fail
     /// for long; the embedded queue needs none.
     pub ledger: Option<PathBuf>,
+    /// A file whose lock the active one of several senders holds; the others wait. For SQS, where several can
+    /// deliver at once, and endpoints that do not compare versions. The file system has to keep the lock for a
+    /// process that is stopped: any local one does. The embedded queue has one owner without this.
+    pub single_active: Option<PathBuf>,
     /// What acknowledgments and failures mean.
     pub policy: Policy,
 }
@@ -52,6 +56,7 @@ impl Default for Config {
             min_gap: Duration::ZERO,
             drain: Duration::from_secs(20),
             ledger: None,
+            single_active: None,
             policy: Policy::default(),
         }
     }

@@ -20,6 +20,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The lock file of `single_active` cannot be used.
+    #[error("sender.single_active: {} cannot be locked", path.display())]
+    Turn {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The queue broke for good.
     #[error(transparent)]
     Queue(queue::QueueError),

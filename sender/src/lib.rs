@@ -37,6 +37,7 @@ mod settle;
 mod shared;
 mod stop_point;
 mod table;
+mod turn;
 
 pub use config::Config;
 pub use error::Error;
@@ -53,7 +54,7 @@ pub struct Dependencies {
 }
 
 /// What the sender did until it stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Messages acknowledged.
     pub delivered: u64,
@@ -105,12 +106,25 @@ async fn deliver_all(
     shutdown: CancellationToken,
 ) -> Result<Summary, Error> {
     config.validate()?;
+    let turn = match &config.single_active {
+        None => None,
+        Some(path) => {
+            let turn = tokio::select! {
+                turn = turn::take(path, &shutdown) => turn,
+                error = deps.queue.failed() => return Err(Error::Queue(error)),
+            };
+            let turn = turn.map_err(|source| Error::Turn { path: path.clone(), source })?;
+            let Some(turn) = turn else { return Ok(Summary::default()) };
+            Some(turn)
+        }
+    };
     let connector = Connector::new(&config.endpoint)?;
     let ledger = Ledger::open(config.ledger.as_deref())
         .map_err(|source| Error::Ledger { path: config.ledger.clone().unwrap_or_default(), source })?;
     // Ours, so that a broken queue stops the tasks without telling the caller to shut down.
     let stop = shutdown.child_token();
-    let shared = Arc::new(Shared::new(config, deps.clone(), connector, ledger, stop_point, stop.clone()));
+    let shared =
+        Arc::new(Shared::new(config, deps.clone(), connector, ledger, stop_point, turn, stop.clone()));
     let settled = CancellationToken::new();
     let (work, background) = (TaskTracker::new(), TaskTracker::new());
     work.spawn(poll::run(Arc::clone(&shared)));

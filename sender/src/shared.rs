@@ -1,6 +1,7 @@
 //! What the tasks of one sender share.
 
 use std::{
+    fs::File,
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) awaiting: Awaiting,
     clock: Clock,
     clock_watch: Mutex<ClockWatch>,
+    /// Held until the last task has ended.
+    _turn: Option<File>,
     table: Mutex<Table>,
     breaker: Mutex<Breaker>,
     changed: Notify,
@@ -64,6 +67,7 @@ impl Shared {
         connector: Connector,
         ledger: Ledger,
         stop_point: StopPoint,
+        turn: Option<File>,
         shutdown: CancellationToken,
     ) -> Self {
         let breaker = Mutex::new(Breaker::new(config.policy.pause_after_failures));
@@ -76,6 +80,7 @@ impl Shared {
             connector,
             ledger,
             stop_point,
+            _turn: turn,
             shutdown,
             counts,
             beside,

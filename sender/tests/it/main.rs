@@ -7,6 +7,7 @@ mod endpoint;
 mod harness;
 mod losses;
 mod messages;
+mod outage;
 mod phases;
 mod queue_faults;
 mod shutdown;

@@ -7,7 +7,11 @@ use std::{
 };
 
 use clock::{Clock, Hands};
-use fault_harness::{load::patient_id, oracle::Mark};
+use fault_harness::{
+    endpoint::{Endpoint, Script},
+    load::patient_id,
+    oracle::Mark,
+};
 use message_store::{MessageStore, PatientKey};
 use queue::{MemoryConfig, MemoryQueue, Queue};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     hook::Hook,
     receiver::Receiver,
-    rig::{DEADLINE, config},
+    rig::{DEADLINE, config, envelope},
 };
 
 /// A replica with a runtime of its own, stopped as a whole before its first write, as by SIGSTOP.
@@ -57,6 +61,11 @@ impl Zombie {
         waited.await.expect("no panic")
     }
 
+    /// Lets it go on.
+    fn wakes(&mut self) {
+        drop(std::mem::replace(&mut self.wake, mpsc::channel().0));
+    }
+
     /// Lets it write, and stops it once it has its answer.
     async fn wakes_and_ends(self) -> sender::Summary {
         drop((self.stopped, self.wake));
@@ -78,7 +87,7 @@ fn shared_queue() -> (Arc<MemoryQueue>, Clock, Hands) {
 /// Without a fence at the endpoint nothing prevents it; the bundled receiver has one.
 #[tokio::test]
 async fn f31_a_zombie_delivers_an_older_version_and_the_receiver_keeps_the_newer_one() {
-    const PAUSES: u64 = 20;
+    const PAUSES: u64 = 50;
     let receiver = Receiver::start(|_| {}).await;
     let (queue, clock, hands) = shared_queue();
     let hook = Hook::start(Arc::clone(&queue) as Arc<dyn Queue>, clock.clone()).await;
@@ -116,4 +125,40 @@ async fn f31_a_zombie_delivers_an_older_version_and_the_receiver_keeps_the_newer
     }
     assert_eq!(broken, PAUSES, "docs/guarantees.md says 1,000 per 1,000");
     assert_eq!(receiver.stored().await.len() as u64, 2 * PAUSES, "each message is stored once");
+}
+
+#[tokio::test]
+async fn f31_with_a_single_active_sender_nobody_overtakes_a_zombie() {
+    let endpoint = Endpoint::start(Script::accept()).await.expect("started");
+    let (queue, clock, hands) = shared_queue();
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = || sender::Config {
+        single_active: Some(folder.path().join("endpoint.lock")),
+        ..config(endpoint.address())
+    };
+    let dependencies =
+        || sender::Dependencies { queue: Arc::clone(&queue) as Arc<dyn Queue>, clock: clock.clone() };
+    let send = async |version| {
+        queue.send(envelope(Mark { group: 1, version }, 0)).await.expect("queued");
+    };
+    let zombie = Zombie::start(settings(), dependencies());
+    send(1).await;
+    let mut zombie = zombie.stopped().await;
+    hands.suspend(PAUSE);
+    let shutdown = CancellationToken::new();
+    let other = tokio::spawn(sender::run(settings(), dependencies(), shutdown.clone()));
+    send(2).await;
+    let overtaken =
+        endpoint.wait_until(Duration::from_millis(1500), |endpoint| !endpoint.received().is_empty());
+    assert!(!overtaken.await, "its lease is long over, and it is still the active one");
+    zombie.wakes();
+    assert!(endpoint.wait_until(DEADLINE, |endpoint| endpoint.received().len() == 2).await);
+    // With its end the other one is next.
+    assert_eq!(zombie.wakes_and_ends().await.delivered, 2);
+    send(3).await;
+    assert!(endpoint.wait_until(DEADLINE, |endpoint| endpoint.received().len() == 3).await);
+    let order = Mark::find_all(endpoint.received().iter().map(|one| &one.body));
+    assert_eq!(order, [1, 2, 3].map(|version| Mark { group: 1, version }));
+    shutdown.cancel();
+    assert_eq!(other.await.expect("no panic").expect("no error").delivered, 1);
 }
