@@ -43,3 +43,22 @@ cd ..
 
 step "Dockerfile"
 "$tools/hadolint" Dockerfile
+
+step "Binaries as in the images, without link-time optimisation"
+services=(transform sender test-hl7-server secret-files)
+cargo build --profile ci --locked "${services[@]/#/--package=}"
+binaries=$(realpath "${CARGO_TARGET_DIR:-target}/ci")
+
+step "The templates' containers, started"
+if [[ -z ${AWS_ENDPOINT_URL:-} ]]; then
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    BIND_HOST=127.0.0.1 GATEWAY_PORT=$port "$tools/ministack" >/dev/null 2>&1 &
+    emulator=$!
+    trap 'kill "$emulator" 2>/dev/null || true' EXIT
+    export AWS_ENDPOINT_URL=http://127.0.0.1:$port
+    curl --silent --fail --retry 50 --retry-delay 1 --retry-connrefused --output /dev/null "$AWS_ENDPOINT_URL/_ministack/health"
+fi
+(cd cdk && BRIDGE_BINARIES=$binaries npx vitest run --config vitest.running.config.ts)
+
+step "Images"
+scripts/image.sh "$binaries"

@@ -86,7 +86,7 @@ export class HookApi extends Construct {
     const one = type.addResource('{id}');
     const add = (at: Resource, method: string, path: string[], requestModels?: Record<string, Model>) => {
       const names = path.filter((part) => part.startsWith('{')).map((part) => part.slice(1, -1));
-      const added = at.addMethod(method, this.integration(path, names), {
+      const added = at.addMethod(method, this.integration(method, path, names), {
         authorizationType: AuthorizationType.IAM,
         requestValidator: validator,
         requestParameters: Object.fromEntries(names.map((name) => [`method.request.path.${name}`, true])),
@@ -104,9 +104,9 @@ export class HookApi extends Construct {
     add(one, 'DELETE', ['persistence', '{resource_type}', '{id}']);
   }
 
-  private integration(path: string[], names: string[]): HttpIntegration {
+  private integration(httpMethod: string, path: string[], names: string[]): HttpIntegration {
     return new HttpIntegration(`${this.hook.origin}/${path.join('/')}`, {
-      httpMethod: 'ANY',
+      httpMethod,
       proxy: true,
       options: {
         connectionType: ConnectionType.INTERNET,
