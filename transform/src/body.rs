@@ -35,7 +35,20 @@ pub(crate) async fn receive(body: Body, limit: usize, time: Duration) -> Result<
 
 /// Reads a JSON object.
 pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, HookError> {
-    let text = std::str::from_utf8(body).map_err(|_| HookError::NotUtf8)?;
+    match parse(body)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(HookError::NotObject),
+    }
+}
+
+/// The body as text.
+pub(crate) fn text(body: &[u8]) -> Result<&str, HookError> {
+    std::str::from_utf8(body).map_err(|_| HookError::NotUtf8)
+}
+
+/// Reads any JSON.
+pub(crate) fn parse(body: &[u8]) -> Result<Value, HookError> {
+    let text = text(body)?;
     // RFC 8259 §8.1: a reader may ignore a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let reading = Reading::default();
@@ -46,8 +59,7 @@ pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, HookError>
     });
     match (reading.fault.into_inner(), read) {
         (Some(fault), _) => Err(fault),
-        (None, Ok(Value::Object(members))) => Ok(members),
-        (None, Ok(_)) => Err(HookError::NotObject),
+        (None, Ok(value)) => Ok(value),
         (None, Err(error)) => Err(HookError::NotJson { line: error.line(), column: error.column() }),
     }
 }
@@ -196,7 +208,7 @@ mod tests {
     use super::*;
     use crate::routes::Surface;
 
-    fn text(body: &[u8]) -> String {
+    fn refused(body: &[u8]) -> String {
         parse_object(body).unwrap_err().answer(Surface::Fhir).text
     }
 
@@ -217,47 +229,47 @@ mod tests {
 
     #[test]
     fn says_where_the_syntax_breaks() {
-        assert_eq!(text(b"{\n  \"a\": tru }"), "Body is not valid JSON at line 2 column 11.");
-        assert_eq!(text(b"{} {}"), "Body is not valid JSON at line 1 column 4.");
-        assert_eq!(text(b"{\"a\":1"), "Body is not valid JSON at line 1 column 6.");
-        assert_eq!(text(b"<Patient/>"), "Body is not valid JSON at line 1 column 1.");
+        assert_eq!(refused(b"{\n  \"a\": tru }"), "Body is not valid JSON at line 2 column 11.");
+        assert_eq!(refused(b"{} {}"), "Body is not valid JSON at line 1 column 4.");
+        assert_eq!(refused(b"{\"a\":1"), "Body is not valid JSON at line 1 column 6.");
+        assert_eq!(refused(b"<Patient/>"), "Body is not valid JSON at line 1 column 1.");
     }
 
     #[test]
     fn wants_an_object() {
         for body in [&b"null"[..], b"[]", b"\"x\"", b"7", b"[{}]"] {
-            assert_eq!(text(body), "Body must be a JSON object.");
+            assert_eq!(refused(body), "Body must be a JSON object.");
         }
     }
 
     #[test]
     fn refuses_duplicate_keys_by_path() {
-        assert_eq!(text(br#"{"id":"a","id":"b"}"#), "Body has a duplicate key at id.");
+        assert_eq!(refused(br#"{"id":"a","id":"b"}"#), "Body has a duplicate key at id.");
         assert_eq!(
-            text(br#"{"name":[{},{"family":"A","given":["B"],"family":"C"}]}"#),
+            refused(br#"{"name":[{},{"family":"A","given":["B"],"family":"C"}]}"#),
             "Body has a duplicate key at name[1].family."
         );
         // The same key by another escape is the same key, and a key that is no element name is not repeated.
-        assert_eq!(text(br#"{"id":1,"\u0069d":2}"#), "Body has a duplicate key at id.");
-        assert_eq!(text(br#"{"John Doe":1,"John Doe":2}"#), "Body has a duplicate key at ?.");
+        assert_eq!(refused(br#"{"id":1,"\u0069d":2}"#), "Body has a duplicate key at id.");
+        assert_eq!(refused(br#"{"John Doe":1,"John Doe":2}"#), "Body has a duplicate key at ?.");
     }
 
     #[test]
     fn refuses_bytes_that_are_not_utf8() {
-        assert_eq!(text(b"{\"a\":\"\xff\"}"), "Body is not UTF-8.");
-        assert_eq!(text(b"{\"a\":\"\xed\xa0\x80\"}"), "Body is not UTF-8.");
-        assert_eq!(text(br#"{"a":"\ud800"}"#), "Body is not valid JSON at line 1 column 13.");
+        assert_eq!(refused(b"{\"a\":\"\xff\"}"), "Body is not UTF-8.");
+        assert_eq!(refused(b"{\"a\":\"\xed\xa0\x80\"}"), "Body is not UTF-8.");
+        assert_eq!(refused(br#"{"a":"\ud800"}"#), "Body is not valid JSON at line 1 column 13.");
     }
 
     #[test]
     fn nests_64_deep_and_no_deeper() {
         let nested = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
         assert!(parse_object(nested(64).as_bytes()).is_ok());
-        assert_eq!(text(nested(65).as_bytes()), "Body is nested too deeply.");
+        assert_eq!(refused(nested(65).as_bytes()), "Body is nested too deeply.");
         let lists = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(parse_object(lists(63).as_bytes()).is_ok());
-        assert_eq!(text(lists(64).as_bytes()), "Body is nested too deeply.");
-        assert_eq!(text(lists(100_000).as_bytes()), "Body is nested too deeply.");
+        assert_eq!(refused(lists(64).as_bytes()), "Body is nested too deeply.");
+        assert_eq!(refused(lists(100_000).as_bytes()), "Body is nested too deeply.");
     }
 
     proptest! {

@@ -71,6 +71,8 @@ pub struct HookConfig {
     pub ordering: OrderingScope,
     /// What becomes of elements that R4 does not have. `Prefer: handling=…` of a request counts more.
     pub handling: Handling,
+    /// Whether a transaction leaves out entries that are not Patients, instead of failing.
+    pub skip_unsupported: bool,
 }
 
 /// What becomes of elements that R4 does not have (FHIR R4 http §3.1.0.1.7).
@@ -113,6 +115,7 @@ impl Default for HookConfig {
             destination: "default".to_owned(),
             ordering: OrderingScope::Patient,
             handling: Handling::Lenient,
+            skip_unsupported: false,
         }
     }
 }

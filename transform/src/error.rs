@@ -41,7 +41,6 @@ pub enum Error {
 
 /// Why a request is not done. `Display` is for the log and holds no value of a request.
 #[derive(Debug, thiserror::Error)]
-#[expect(dead_code, reason = "Bundles and read-backs come with their own changes")]
 pub(crate) enum HookError {
     #[error("body is not JSON at line {line} column {column}")]
     NotJson { line: usize, column: usize },
@@ -126,6 +125,7 @@ pub(crate) enum HookError {
     #[error("no source server is configured")]
     NoSource,
     #[error("the source server is not on the list")]
+    #[expect(dead_code, reason = "answered by what reads back")]
     ForeignSource { host: String },
     #[error("too many requests")]
     TooManyRequests,

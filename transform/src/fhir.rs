@@ -4,7 +4,10 @@
 //! FHIR servers deliver here what their Subscriptions find, so a request tells the version it is about: an older one
 //! than was sent before is answered 200 and not sent, a repeated one is answered as before.
 
+pub(crate) mod bundle;
 mod capability;
+pub(crate) mod notification;
+pub(crate) mod reference;
 mod rest;
 
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use crate::{
     negotiate::{self, Return},
     outcome::{Issue, operation_outcome},
     routes::{self, Place},
+    webhook,
     write::Outcome,
 };
 
@@ -45,12 +49,13 @@ pub(crate) async fn answer(
             }
             let resource = body::parse_object(&content.bytes)?;
             match body::resource_type(&resource)? {
-                Some("Bundle") => {
-                    let name = resource.get("type").and_then(Value::as_str).unwrap_or("?").to_owned();
-                    Err(HookError::BundleType { name })
-                }
+                Some("Bundle") => bundle::answer(hook, parts, &resource).await,
                 kind => Err(HookError::ResourceTypeDiffers { body: kind, path: "Bundle" }),
             }
+        }
+        (Place::Webhook, _) => {
+            let content = hook.receive(parts, body).await?;
+            webhook::answer(hook, parts, &content.bytes).await
         }
         (place, method) => Err(routes::refused_method(place, method, parts.uri.query().is_some())),
     }

@@ -27,7 +27,7 @@ use tracing::Instrument;
 use crate::{
     Config, Dependencies, Error, Handling, OrderingScope, body,
     error::HookError,
-    fhir,
+    fhir::{self, notification::Progress},
     mapping::Mapping,
     negotiate,
     patient_lock::PatientLocks,
@@ -47,12 +47,15 @@ pub(crate) struct Hook {
     destination: String,
     base: String,
     lenient: bool,
+    skip_unsupported: bool,
     max_body_bytes: usize,
     body_timeout: Duration,
     request_timeout: Duration,
     requests: Semaphore,
     /// KiB of bodies that may be in memory.
     buffers: Semaphore,
+    /// What subscriptions have told of themselves.
+    progress: Progress,
     /// Writes that have begun; they outlive their client's connection.
     writes: TaskTracker,
     draining: AtomicBool,
@@ -76,6 +79,8 @@ impl Hook {
             request_timeout: hook.request_timeout,
             requests: Semaphore::new(hook.max_requests),
             buffers: Semaphore::new(hook.max_buffered_bytes / 1024),
+            progress: Progress::default(),
+            skip_unsupported: hook.skip_unsupported,
             writes: TaskTracker::new(),
             draining: AtomicBool::new(false),
         })
@@ -195,6 +200,15 @@ impl Hook {
 
     pub(crate) fn base(&self) -> &str {
         &self.base
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Whether a transaction leaves out what is not a Patient.
+    pub(crate) fn skips_unsupported(&self) -> bool {
+        self.skip_unsupported
     }
 
     pub(crate) fn request_timeout(&self) -> Duration {

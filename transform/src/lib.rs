@@ -37,6 +37,7 @@ mod serve;
 mod source;
 mod stamp;
 mod told;
+mod webhook;
 mod write;
 
 use std::sync::Arc;

@@ -67,9 +67,14 @@ pub(crate) fn trace_id(traceparent: &str) -> &str {
 
 /// The version an `If-Match` asks for: `W/"5"`, `"5"` and `5` are the same. `None` for `*` or no header.
 pub(crate) fn if_match(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::IF_MATCH)?.to_str().ok()?.trim();
-    let version = value.strip_prefix("W/").unwrap_or(value).trim_matches('"');
-    (value != "*").then(|| version.chars().filter(char::is_ascii_graphic).take(64).collect())
+    version_of(headers.get(header::IF_MATCH)?.to_str().ok()?)
+}
+
+/// The version of an entity tag.
+pub(crate) fn version_of(tag: &str) -> Option<String> {
+    let tag = tag.trim();
+    let version = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+    (tag != "*").then(|| version.chars().filter(char::is_ascii_graphic).take(64).collect())
 }
 
 /// `If-None-Match: *`: only if there is no such patient yet.

@@ -125,6 +125,7 @@ pub(crate) async fn prepare(hook: &Arc<Hook>, write: Write) -> Result<Prepared, 
         Judgement::Send(told) => told,
     };
     let composed = Composed::convert(hook, &write, &before, told.as_ref()).await?;
+    composed.envelopes(hook, &write)?;
     Ok(Prepared::Ready(Box::new(Ready { write, before, composed, told, _turn: turn })))
 }
 
@@ -137,6 +138,10 @@ impl Ready {
         }
         Ok(self.outcome())
     }
+
+    /// Lets the patient go; nothing was queued.
+    #[expect(clippy::unused_async, reason = "a claim is given back")]
+    pub(crate) async fn abandon(self, _hook: &Hook) {}
 
     fn outcome(self) -> Outcome {
         let new = !self.before.is_present();
