@@ -33,6 +33,7 @@ use crate::{
     patient_lock::PatientLocks,
     persistence,
     routes::{self, Place, Surface},
+    unsaved::Unsaved,
     write::{self, Origin, Outcome, Verb, Write},
 };
 
@@ -54,6 +55,7 @@ pub(crate) struct Hook {
     requests: Semaphore,
     /// KiB of bodies that may be in memory.
     buffers: Semaphore,
+    unsaved: Unsaved,
     /// What subscriptions have told of themselves.
     progress: Progress,
     /// Writes that have begun; they outlive their client's connection.
@@ -79,6 +81,7 @@ impl Hook {
             request_timeout: hook.request_timeout,
             requests: Semaphore::new(hook.max_requests),
             buffers: Semaphore::new(hook.max_buffered_bytes / 1024),
+            unsaved: Unsaved::default(),
             progress: Progress::default(),
             skip_unsupported: hook.skip_unsupported,
             writes: TaskTracker::new(),
@@ -99,7 +102,9 @@ impl Hook {
         let _permit = self.requests.try_acquire().map_err(|_| HookError::TooManyRequests)?;
         let (parts, body) = request.into_parts();
         let place = routes::place(&self.base, parts.uri.path())?;
-        negotiate::check_accept(&parts.headers)?;
+        if !negotiate::check_format(parts.uri.query())? {
+            negotiate::check_accept(&parts.headers)?;
+        }
         match place {
             Place::Persistence(resources) => persistence::answer(self, resources, &parts, body).await,
             place => fhir::answer(self, place, &parts, body).await,
@@ -200,6 +205,10 @@ impl Hook {
 
     pub(crate) fn base(&self) -> &str {
         &self.base
+    }
+
+    pub(crate) fn unsaved(&self) -> &Unsaved {
+        &self.unsaved
     }
 
     pub(crate) fn progress(&self) -> &Progress {

@@ -37,6 +37,7 @@ mod serve;
 mod source;
 mod stamp;
 mod told;
+mod unsaved;
 mod webhook;
 mod write;
 

@@ -101,14 +101,14 @@ impl Mapping {
         };
         let unknown = report::unknown_elements(&rejection.report);
         if !lenient || unknown.is_empty() {
-            return Err(refused(rejection));
+            return Err(refused(&rejection, lenient));
         }
         let mut known = patient.clone();
         for path in &unknown {
             report::remove(&mut known, path);
         }
         let converted = self.mapper.patient_to_adt(&known, interaction, &context).map(converted);
-        let mut converted = converted.map_err(refused)?;
+        let mut converted = converted.map_err(|rejection| refused(&rejection, lenient))?;
         tracing::warn!(elements = unknown.len(), "elements that R4 does not have were ignored");
         converted.issues.splice(0..0, unknown.iter().map(|path| report::ignored(path)));
         Ok(converted)
@@ -117,7 +117,7 @@ impl Mapping {
     /// The message of a delete when nothing but the id is known.
     pub(crate) fn delete(&self, facts: &Facts<'_>) -> Result<Converted, HookError> {
         let context = self.context(facts);
-        self.mapper.delete_to_adt(facts.patient.id(), &context).map(converted).map_err(refused)
+        self.mapper.delete_to_adt(facts.patient.id(), &context).map(converted).map_err(|rejection| refused(&rejection, true))
     }
 
     /// Reads a stored message back: what it says of this patient.
@@ -176,6 +176,6 @@ fn converted(conversion: Conversion) -> Converted {
     }
 }
 
-fn refused(rejection: Rejection) -> HookError {
-    HookError::Refused { refusals: report::refusals(&rejection.report) }
+fn refused(rejection: &Rejection, lenient: bool) -> HookError {
+    HookError::Refused { refusals: report::refusals(&rejection.report, lenient) }
 }

@@ -5,6 +5,14 @@ use sha2::{Digest, Sha256};
 
 use crate::error::HookError;
 
+/// `_format` in the query counts more than `Accept` (FHIR R4 http §3.1.0.1.11).
+pub(crate) fn check_format(query: Option<&str>) -> Result<bool, HookError> {
+    let format = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("_format=")));
+    let Some(format) = format.filter(|format| !format.is_empty()) else { return Ok(false) };
+    let format = format.to_ascii_lowercase().replace("%2b", "+").replace("%2f", "/").replace(' ', "+");
+    if format == "json" || is_json(&format) { Ok(true) } else { Err(HookError::NotAcceptable) }
+}
+
 /// JSON must be among what the client takes. No `Accept`, or one that cannot be read, takes everything.
 pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), HookError> {
     let mut any = false;

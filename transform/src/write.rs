@@ -6,16 +6,19 @@
 //! the first.
 
 mod before;
+mod claim;
 mod message;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use message_store::{AcceptedRecord, Mark, PatientKey, Precondition, StoreError};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use self::{
     before::{Before, Judgement},
+    claim::Turn,
     message::{Composed, Understood},
 };
 use crate::{
@@ -76,7 +79,7 @@ pub(crate) struct Write {
 pub(crate) enum Outcome {
     /// The patient is as given. `repeated`: it was already, and nothing was sent.
     Written { resource: Value, version: Version, new: bool, issues: Vec<Issue>, repeated: bool },
-    /// The patient is deleted; `sent`: it was not before.
+    /// The patient is deleted; `sent`: a message says so.
     #[expect(dead_code, reason = "for the count of a backfill")]
     Deleted { sent: bool },
     /// A newer version was sent already; nothing was done.
@@ -109,45 +112,64 @@ pub(crate) struct Ready {
 /// Everything up to the queue.
 pub(crate) async fn prepare(hook: &Arc<Hook>, write: Write) -> Result<Prepared, HookError> {
     let turn = hook.locks().lock(&write.patient).await;
-    let before = Before::read(hook, &write).await?;
-    let told = match before.judge(hook, &write)? {
-        Judgement::Done(outcome) => return Ok(Prepared::Done(outcome)),
-        Judgement::Remember => {
-            let composed = Composed::nothing(hook, &write, &before);
-            let ready = Ready { told: write.told.clone(), composed, write, before, _turn: turn };
-            ready.remember(hook).await;
-            return Ok(Prepared::Done(Outcome::Deleted { sent: false }));
+    let patience = Instant::now() + hook.request_timeout() / 2;
+    loop {
+        let mut before = Before::read(hook, &write).await?;
+        match Turn::of(hook, &write, &before) {
+            Turn::Ours => {}
+            Turn::Theirs if Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_millis(rand::random_range(10..=100))).await;
+                continue;
+            }
+            Turn::Theirs | Turn::Unsettled => return Err(HookError::Busy),
         }
-        Judgement::Again => {
-            let composed = Composed::again(hook, &write, &before)?;
-            return Ok(Prepared::Ready(Box::new(Ready { told: None, composed, write, before, _turn: turn })));
+        let told;
+        let composed = match before.judge(hook, &write)? {
+            Judgement::Done(outcome) => return Ok(Prepared::Done(outcome)),
+            Judgement::Remember => {
+                told = write.told.clone();
+                Composed::nothing(hook, &write, &before)
+            }
+            Judgement::Again => {
+                told = None;
+                Composed::again(hook, &write, &before)?
+            }
+            Judgement::Send(version) => {
+                told = version;
+                Composed::convert(hook, &write, &before, told.as_ref()).await?
+            }
+        };
+        composed.envelopes(hook, &write)?;
+        if claim::take(hook, &write, &mut before, told.as_ref()).await? {
+            return Ok(Prepared::Ready(Box::new(Ready { write, before, composed, told, _turn: turn })));
         }
-        Judgement::Send(told) => told,
-    };
-    let composed = Composed::convert(hook, &write, &before, told.as_ref()).await?;
-    composed.envelopes(hook, &write)?;
-    Ok(Prepared::Ready(Box::new(Ready { write, before, composed, told, _turn: turn })))
+    }
 }
 
 impl Ready {
     /// Queues the messages, then remembers them.
     pub(crate) async fn commit(self, hook: &Hook) -> Result<Outcome, HookError> {
-        self.composed.queue(hook, &self.write).await?;
-        if !self.composed.again {
-            self.remember(hook).await;
+        if let Err(error) = self.composed.queue(hook, &self.write).await {
+            claim::give_back(hook, &self.write, &self.before, Some(&error)).await;
+            return Err(error);
+        }
+        match self.record() {
+            Some(record) => self.remember(hook, record).await,
+            None => claim::give_back(hook, &self.write, &self.before, None).await,
         }
         Ok(self.outcome())
     }
 
     /// Lets the patient go; nothing was queued.
-    #[expect(clippy::unused_async, reason = "a claim is given back")]
-    pub(crate) async fn abandon(self, _hook: &Hook) {}
+    pub(crate) async fn abandon(self, hook: &Hook) {
+        claim::give_back(hook, &self.write, &self.before, None).await;
+    }
 
     fn outcome(self) -> Outcome {
         let new = !self.before.is_present();
-        let Composed { understood, version, issues, again, .. } = self.composed;
+        let Composed { understood, version, issues, again, messages, .. } = self.composed;
         let resource = match (understood, self.write.verb) {
-            (_, Verb::Delete) => return Outcome::Deleted { sent: true },
+            (_, Verb::Delete) => return Outcome::Deleted { sent: !messages.is_empty() },
             (Understood::Patient(resource) | Understood::Unchanged(resource), _) => resource,
             // The mapping turned the write into a delete, as configured for inactive patients.
             (Understood::Deleted, _) => json!({ "resourceType": "Patient", "active": false }),
@@ -157,20 +179,22 @@ impl Ready {
 
     /// Keeps the message as the patient's last accepted one. The write is accepted already: a failure here is logged,
     /// and a read may then miss the write until it is delivered.
-    async fn remember(&self, hook: &Hook) {
-        let Some(mut record) = self.record() else { return };
+    async fn remember(&self, hook: &Hook, mut record: AcceptedRecord) {
         let mut seen = self.before.accepted.clone();
         for _ in 0..ROUNDS {
             let precondition = seen.map_or(Precondition::Absent, |seen| Precondition::Matches(seen.tag));
             let patient = &self.write.patient;
             let error = match hook.store().put_accepted(patient, record.clone(), precondition).await {
-                Ok(_) => return,
+                Ok(_) => return hook.unsaved().forget(patient),
                 Err(StoreError::Changed) => match hook.store().accepted(patient).await {
                     // Another instance was quicker and later: its message is the one to show.
                     Ok(Some(there)) if there.record.order >= record.order => return,
                     Ok(there) => {
-                        let version = there.as_ref().map_or(0, |there| there.record.version);
-                        record.version = record.version.max(version.saturating_add(1));
+                        if let Some(there) = &there {
+                            record.version = record.version.max(there.record.version.saturating_add(1));
+                            // The turn is theirs now.
+                            record.claim.clone_from(&there.record.claim);
+                        }
                         seen = there;
                         continue;
                     }
@@ -178,11 +202,12 @@ impl Ready {
                 },
                 Err(error) => error,
             };
-            return tracing::error!(
+            tracing::error!(
                 hl7.control_id = record.control_id,
                 %error,
                 "accepted, but not remembered: {error}"
             );
+            return hook.unsaved().keep(patient, record);
         }
         tracing::error!(
             hl7.control_id = record.control_id,
@@ -192,7 +217,10 @@ impl Ready {
 
     /// The record of this write. `None` where there is nothing to show for it, and never was.
     fn record(&self) -> Option<AcceptedRecord> {
-        let Composed { messages, understood, version, .. } = &self.composed;
+        let Composed { messages, understood, version, again, .. } = &self.composed;
+        if *again {
+            return None;
+        }
         let order = version.updated.order().ok()?;
         let before = self.before.record();
         let first = messages.first();

@@ -8,9 +8,10 @@ use crate::{
     outcome::Issue,
 };
 
-/// What forbids sending.
-pub(super) fn refusals(report: &Report) -> Vec<Refusal> {
-    report.issues.iter().filter(|issue| issue.severity == Severity::Error).map(refusal).collect()
+/// What forbids sending; elements that R4 does not have do not when `lenient`.
+pub(super) fn refusals(report: &Report, lenient: bool) -> Vec<Refusal> {
+    let errors = report.issues.iter().filter(|issue| issue.severity == Severity::Error);
+    errors.filter(|issue| !lenient || reason(issue) != UNKNOWN).map(refusal).collect()
 }
 
 /// What was repaired and what is lost, for `Prefer: return=OperationOutcome`.

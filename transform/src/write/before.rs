@@ -18,6 +18,8 @@ use crate::{
 /// What is known of the patient before the write.
 pub(super) struct Before {
     pub(super) accepted: Option<Accepted>,
+    /// What was accepted since, and could not be stored.
+    unsaved: Option<AcceptedRecord>,
     pub(super) state: State,
     /// The patient as it is, where a delete or a link needs it.
     pub(super) resource: Option<Value>,
@@ -46,14 +48,17 @@ impl Before {
     pub(super) async fn read(hook: &Hook, write: &Write) -> Result<Self, HookError> {
         if write.verb == Verb::Create && write.request.is_none() {
             // The id was made a moment ago.
-            return Ok(Self { accepted: None, state: State::Unknown, resource: None });
+            return Ok(Self { accepted: None, unsaved: None, state: State::Unknown, resource: None });
         }
         let accepted = hook.store().accepted(&write.patient).await?;
-        if write.verb != Verb::Delete
-            && let Some(record) = accepted.as_ref().and_then(record::known)
+        let stored = accepted.as_ref().and_then(record::known);
+        let unsaved = hook.unsaved().newer(&write.patient, stored);
+        if (write.verb != Verb::Delete || unsaved.is_some())
+            && let Some(record) = unsaved.as_ref().or(stored)
         {
             let state = if record.deleted { State::Deleted } else { State::Present };
-            let resource = if hook.mapping().wants_previous() && state == State::Present {
+            let wanted = hook.mapping().wants_previous() || write.verb == Verb::Delete;
+            let resource = if wanted && state == State::Present {
                 match hook.mapping().read(&write.patient, &record.body).map(|reading| reading.said) {
                     Ok(Said::Patient(resource)) => Some(resource),
                     Ok(Said::Deleted | Said::Nothing) | Err(_) => None,
@@ -61,7 +66,7 @@ impl Before {
             } else {
                 None
             };
-            return Ok(Self { accepted, state, resource });
+            return Ok(Self { accepted, unsaved, state, resource });
         }
         let current = hook.store().current(&write.patient).await?;
         let (state, resource) =
@@ -79,7 +84,7 @@ impl Before {
                 }
                 Err(error) => return Err(error),
             };
-        Ok(Self { accepted, state, resource })
+        Ok(Self { accepted, unsaved, state, resource })
     }
 
     pub(super) fn judge(&self, hook: &Hook, write: &Write) -> Result<Judgement, HookError> {
@@ -242,7 +247,7 @@ impl Before {
     }
 
     pub(super) fn record(&self) -> Option<&AcceptedRecord> {
-        self.accepted.as_ref().and_then(record::known)
+        self.unsaved.as_ref().or_else(|| self.accepted.as_ref().and_then(record::known))
     }
 
     /// The version that a client is shown.

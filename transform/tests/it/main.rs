@@ -8,4 +8,6 @@ mod hook;
 mod limits;
 mod persistence;
 mod refusals;
+mod rows;
+mod senders;
 mod versions;
