@@ -117,7 +117,10 @@ impl Mapping {
     /// The message of a delete when nothing but the id is known.
     pub(crate) fn delete(&self, facts: &Facts<'_>) -> Result<Converted, HookError> {
         let context = self.context(facts);
-        self.mapper.delete_to_adt(facts.patient.id(), &context).map(converted).map_err(|rejection| refused(&rejection, true))
+        self.mapper
+            .delete_to_adt(facts.patient.id(), &context)
+            .map(converted)
+            .map_err(|rejection| refused(&rejection, true))
     }
 
     /// Reads a stored message back: what it says of this patient.

@@ -50,7 +50,7 @@ pub(crate) async fn send(hook: &TestHook, request: &str, values: &[(&str, &str)]
     for (name, value) in values {
         text = text.replace(&format!("{{{name}}}"), value);
     }
-    let (head, body) = text.split_once("\n\n").expect("a head and a body");
+    let (head, body) = text.split_once("\n\n").unwrap();
     let body = body.trim_end_matches('\n');
     let head = head.replace("{length}", &body.len().to_string()).replace('\n', "\r\n");
     let bytes = format!("{head}\r\n\r\n{body}");
@@ -59,7 +59,7 @@ pub(crate) async fn send(hook: &TestHook, request: &str, values: &[(&str, &str)]
     let mut answer = Vec::new();
     timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
     let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Raw { status, head: head.to_ascii_lowercase(), text: body.to_owned() }
 }
