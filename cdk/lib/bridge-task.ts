@@ -12,7 +12,7 @@ import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 
 import { acknowledge } from './acknowledge.ts';
-import type { Parameters } from './parameters.ts';
+import { ParameterError, type Parameters } from './parameters.ts';
 
 export interface BridgeTaskProps {
   /** Stage of the Dockerfile, and the container's name. */
@@ -21,6 +21,8 @@ export interface BridgeTaskProps {
   readonly memoryLimitMiB: number;
   /** Settings as `ADT_BRIDGE__SECTION__KEY`; see `defaults.toml` of the service. */
   readonly environment: Record<string, string>;
+  /** What the operator adds; never what the stack sets itself. */
+  readonly settings?: Record<string, string>;
   readonly port?: number;
   readonly logGroup: ILogGroup;
   /** Name of the secret whose parts the service reads as files in `/tls`. */
@@ -42,7 +44,9 @@ export class BridgeTask extends Construct {
         operatingSystemFamily: OperatingSystemFamily.LINUX,
       },
     });
-    this.container = this.add(props.service, props.logGroup, props.environment, ['health']);
+    const twice = Object.keys(props.settings ?? {}).filter((key) => key in props.environment);
+    if (twice.length > 0) throw new ParameterError([`${props.service}: the stack sets ${twice.join(', ')} itself`]);
+    this.container = this.add(props.service, props.logGroup, { ...props.environment, ...props.settings }, ['health']);
     if (props.port !== undefined) this.container.addPortMappings({ containerPort: props.port });
     if (props.tlsSecret !== undefined) this.addTlsFiles(props.tlsSecret, props.logGroup);
 

@@ -57,6 +57,7 @@ export class HookService extends Construct {
       memoryLimitMiB: 1024,
       port: PORT,
       logGroup: this.logs,
+      settings: parameters.hookSettings,
       environment: {
         ADT_BRIDGE__HOOK__LISTEN: `0.0.0.0:${PORT}`,
         // API Gateway asks who calls, and nobody else reaches the port.

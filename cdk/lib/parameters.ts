@@ -38,6 +38,9 @@ export interface Parameters {
   readonly hookMaxTasks: number;
   readonly hookCertificateArn?: string;
   readonly hookHostName?: string;
+  /** More settings of the services, as environment variables. */
+  readonly hookSettings: Record<string, string>;
+  readonly senderSettings: Record<string, string>;
   readonly alarmEmail?: string;
   readonly cpuArchitecture: 'arm64' | 'x86-64';
 }
@@ -82,6 +85,8 @@ export function readParameters(node: Node): Parameters {
     hookMaxTasks: read.whole('hook-max-tasks', 8, 1, 100),
     hookCertificateArn,
     hookHostName: read.text('hook-host-name', HOST, 'a host name'),
+    hookSettings: read.settings('hook-settings'),
+    senderSettings: read.settings('sender-settings'),
     alarmEmail: read.text('alarm-email', /^[^@\s]+@[^@\s]+\.[^@\s]+$/, 'an e-mail address'),
     cpuArchitecture: read.oneOf('cpu-architecture', ['arm64', 'x86-64'], 'arm64'),
   };
@@ -137,6 +142,31 @@ class Reader {
     if (chosen !== undefined) return chosen;
     this.problems.push(`${name}: ${JSON.stringify(value)} is not one of ${choices.join(', ')}`);
     return fallback;
+  }
+
+  /** `{"section.key": value}` as `ADT_BRIDGE__SECTION__KEY`; an object in cdk.json, its JSON text on the command line. */
+  settings(name: string): Record<string, string> {
+    const wanted = 'a JSON object of settings, such as {"message.version": "2.3"}';
+    let value: unknown = this.node.tryGetContext(name) ?? {};
+    try {
+      if (typeof value === 'string') value = value === '' ? {} : JSON.parse(value);
+    } catch {
+      value = undefined;
+    }
+    const settings: Record<string, string> = {};
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      this.problems.push(`${name}: is not ${wanted}`);
+      return settings;
+    }
+    for (const [key, setting] of Object.entries(value)) {
+      const plain = ['string', 'number', 'boolean'].includes(typeof setting) || Array.isArray(setting);
+      if (!/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/.test(key) || !plain) {
+        this.problems.push(`${name}: ${JSON.stringify(key)} is not ${wanted}`);
+        continue;
+      }
+      settings[`ADT_BRIDGE__${key.toUpperCase().replaceAll('.', '__')}`] = typeof setting === 'string' ? setting : JSON.stringify(setting);
+    }
+    return settings;
   }
 
   /** IPv4 with a prefix that a VPC may have, and room for the subnets of two zones. */

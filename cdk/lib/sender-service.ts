@@ -38,6 +38,7 @@ export class SenderService extends Construct {
       cpu: 256,
       memoryLimitMiB: 512,
       logGroup: this.logs,
+      settings: parameters.senderSettings,
       tlsSecret: hl7Tls === 'server' || hl7Tls === 'mutual' ? parameters.hl7TlsSecret : undefined,
       environment: {
         ADT_BRIDGE__SENDER__ENDPOINT__ADDRESS: `${props.host}:${hl7Port}`,

@@ -1,3 +1,4 @@
+import { Template } from 'aws-cdk-lib/assertions';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { describe, expect, test } from 'vitest';
 
@@ -36,6 +37,9 @@ describe('context', () => {
     ['cpu-architecture', 'riscv'],
     ['tls-secret-key-arn', 'alias/key'],
     ['nat-gateways', '3'],
+    ['hook-settings', '{"message.version"'],
+    ['hook-settings', '["message.version"]'],
+    ['sender-settings', '{"MESSAGE__VERSION": "2.3"}'],
     ['hook-certificate-arn', 'arn:aws:iam::123456789012:server-certificate/x'],
   ])('%s=%s is refused by name', (name, value) => {
     const found = problems({ [name]: value });
@@ -56,6 +60,14 @@ describe('context', () => {
     [{ 'hl7-tls': 'off' }, 'hl7-tls'],
   ])('%j contradicts itself', (context, name) => {
     expect(problems(context)).toEqual([expect.stringMatching(new RegExp(`^${name}: `))]);
+  });
+
+  test('settings of the services pass through, unless the stack sets them', () => {
+    expect(problems({ 'hook-settings': '{"queue.url": "x"}' })).toEqual([expect.stringContaining('ADT_BRIDGE__QUEUE__URL')]);
+    const made = Template.fromStack(app({ 'hook-settings': '{"message.version": "2.3"}', 'sender-settings': '{"sender.policy.max_errors": 9}' }).transform);
+    const tasks = JSON.stringify(made.findResources('AWS::ECS::TaskDefinition'));
+    expect(tasks).toContain('{"Name":"ADT_BRIDGE__MESSAGE__VERSION","Value":"2.3"}');
+    expect(tasks).toContain('{"Name":"ADT_BRIDGE__SENDER__POLICY__MAX_ERRORS","Value":"9"}');
   });
 
   test('a missing role stops synthesis', () => {
