@@ -73,6 +73,19 @@ pub struct HookConfig {
     pub handling: Handling,
     /// Whether a transaction leaves out entries that are not Patients, instead of failing.
     pub skip_unsupported: bool,
+    /// What becomes of bodies that are refused for good, on every surface but the persistence API.
+    pub on_refused: OnRefused,
+}
+
+/// What becomes of bodies that are refused for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRefused {
+    /// The sender is told.
+    #[default]
+    Reject,
+    /// The sender is told 202, and the body is kept for an operator: for senders that repeat what was refused for ever.
+    Park,
 }
 
 /// What becomes of elements that R4 does not have (FHIR R4 http §3.1.0.1.7).
@@ -116,6 +129,7 @@ impl Default for HookConfig {
             ordering: OrderingScope::Patient,
             handling: Handling::Lenient,
             skip_unsupported: false,
+            on_refused: OnRefused::Reject,
         }
     }
 }

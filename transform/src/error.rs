@@ -368,3 +368,27 @@ impl From<QueueError> for HookError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_40_a_request_during_the_drain_is_told_to_come_back() {
+        for surface in [Surface::Fhir, Surface::Persistence] {
+            let Answer { status, code, text } = HookError::Draining.answer(surface);
+            assert_eq!((status.as_u16(), code, text.as_str()), (503, "transient", "Shutting down."));
+            let response = HookError::Draining.respond(surface);
+            assert_eq!(response.headers()[header::CONNECTION], "close");
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
+
+    #[test]
+    fn an_entry_is_refused_for_what_is_in_it() {
+        let error = HookError::Entry { index: 3, error: Box::new(HookError::InvalidId) };
+        let Answer { status, text, .. } = error.answer(Surface::Fhir);
+        assert_eq!((status.as_u16(), text.as_str()), (400, "Bundle.entry[3]: id is not a FHIR id."));
+        assert_eq!(error.issues(Surface::Fhir)[0].expression, "Bundle.entry[3]");
+    }
+}

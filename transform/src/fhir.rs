@@ -25,6 +25,7 @@ use crate::{
     hook::Hook,
     negotiate::{self, Return},
     outcome::{Issue, operation_outcome},
+    park,
     routes::{self, Place},
     webhook,
     write::Outcome,
@@ -37,25 +38,43 @@ pub(crate) async fn answer(
     parts: &Parts,
     body: Body,
 ) -> Result<Response, HookError> {
+    if let (Place::Metadata, &(Method::GET | Method::HEAD)) = (place, &parts.method) {
+        return Ok(response(StatusCode::OK, &capability::statement(hook.base())));
+    }
+    let has_body = match place {
+        Place::FhirBase | Place::Webhook => true,
+        Place::Fhir(_) => [Method::POST, Method::PUT].contains(&parts.method),
+        Place::Persistence(_) | Place::Metadata => false,
+    };
+    if !has_body {
+        return understood(hook, place, parts, &[]).await;
+    }
+    let content = hook.receive(parts, body).await?;
+    match understood(hook, place, parts, &content.bytes).await {
+        Err(refusal) => park::keep(hook, parts, &content.bytes, refusal).await,
+        done => done,
+    }
+}
+
+async fn understood(
+    hook: &Arc<Hook>,
+    place: Place<'_>,
+    parts: &Parts,
+    content: &[u8],
+) -> Result<Response, HookError> {
+    if !content.is_empty() {
+        negotiate::check_content_type(&parts.headers)?;
+    }
     match (place, &parts.method) {
-        (Place::Fhir(resources), _) => rest::answer(hook, resources, parts, body).await,
-        (Place::Metadata, &(Method::GET | Method::HEAD)) => {
-            Ok(response(StatusCode::OK, &capability::statement(hook.base())))
-        }
+        (Place::Fhir(resources), _) => rest::answer(hook, resources, parts, content).await,
+        (Place::Webhook, _) => webhook::answer(hook, parts, content).await,
+        (Place::FhirBase, &Method::POST) if content.is_empty() => something_changed(hook, parts).await,
         (Place::FhirBase, &Method::POST) => {
-            let content = hook.receive(parts, body).await?;
-            if content.bytes.is_empty() {
-                return something_changed(hook, parts).await;
-            }
-            let resource = body::parse_object(&content.bytes)?;
+            let resource = body::parse_object(content)?;
             match body::resource_type(&resource)? {
                 Some("Bundle") => bundle::answer(hook, parts, &resource).await,
                 kind => Err(HookError::ResourceTypeDiffers { body: kind, path: "Bundle" }),
             }
-        }
-        (Place::Webhook, _) => {
-            let content = hook.receive(parts, body).await?;
-            webhook::answer(hook, parts, &content.bytes).await
         }
         (place, method) => Err(routes::refused_method(place, method, parts.uri.query().is_some())),
     }

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::{
-    Config, Dependencies, Error, Handling, OrderingScope, body,
+    Config, Dependencies, Error, Handling, OnRefused, OrderingScope, body,
     error::HookError,
     fhir::{self, notification::Progress},
     mapping::Mapping,
@@ -48,6 +48,7 @@ pub(crate) struct Hook {
     destination: String,
     base: String,
     lenient: bool,
+    parks: bool,
     skip_unsupported: bool,
     max_body_bytes: usize,
     body_timeout: Duration,
@@ -83,6 +84,7 @@ impl Hook {
             buffers: Semaphore::new(hook.max_buffered_bytes / 1024),
             unsaved: Unsaved::default(),
             progress: Progress::default(),
+            parks: hook.on_refused == OnRefused::Park,
             skip_unsupported: hook.skip_unsupported,
             writes: TaskTracker::new(),
             draining: AtomicBool::new(false),
@@ -154,7 +156,7 @@ impl Hook {
         }
     }
 
-    /// Reads the body as far as there is room for it; one that is not empty must say that it is JSON.
+    /// Reads the body as far as there is room for it.
     pub(crate) async fn receive(&self, parts: &Parts, body: Body) -> Result<Content<'_>, HookError> {
         let headers = &parts.headers;
         let limit = self.max_body_bytes;
@@ -165,9 +167,6 @@ impl Hook {
             Ok(Err(_)) | Err(_) => return Err(HookError::TooManyRequests),
         };
         let bytes = body::receive(body, limit, self.body_timeout).await?;
-        if !bytes.is_empty() {
-            negotiate::check_content_type(headers)?;
-        }
         Ok(Content { bytes, _room: room })
     }
 
@@ -215,6 +214,11 @@ impl Hook {
         &self.progress
     }
 
+    /// Whether refused bodies are kept.
+    pub(crate) fn parks(&self) -> bool {
+        self.parks
+    }
+
     /// Whether a transaction leaves out what is not a Patient.
     pub(crate) fn skips_unsupported(&self) -> bool {
         self.skip_unsupported
@@ -249,9 +253,12 @@ pub(crate) struct Content<'h> {
 }
 
 impl Content<'_> {
-    /// Where a body is needed.
-    pub(crate) fn or_empty(self) -> Result<Self, HookError> {
-        if self.bytes.is_empty() { Err(HookError::EmptyBody) } else { Ok(self) }
+    /// Where a body is needed, and must be JSON.
+    pub(crate) fn json(self, headers: &HeaderMap) -> Result<Self, HookError> {
+        if self.bytes.is_empty() {
+            return Err(HookError::EmptyBody);
+        }
+        negotiate::check_content_type(headers).map(|()| self)
     }
 }
 

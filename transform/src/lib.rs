@@ -1,20 +1,22 @@
 //! The FHIR hook: Patient writes in, ADT messages onto the queue, reads out of the message store.
 //!
-//! It speaks the persistence API of FHIR Works on AWS (`POST|GET|PUT|DELETE {base}/persistence/Patient[/{id}]`).
-//! One write goes one way through: `routes` says what is asked, `body` reads it strictly, `mapping` turns it into ADT,
-//! `write` queues it and remembers it, `hook` answers. A 2xx means durable in the queue. A read answers from the
-//! message store, or from what was accepted last, so that a read after a write never misses it.
+//! Its surfaces are the persistence API of FHIR Works on AWS (`persistence`), FHIR's own REST interface with Bundles and
+//! Subscription notifications (`fhir`), and one URL for senders that add no path (`webhook`). All of them come down to
+//! one `write::Write`: it is compared with what was accepted of the patient before, turned into ADT (`mapping`), queued
+//! and remembered. A 2xx means durable in the queue. A read answers from the message store, or from what was accepted
+//! last, so that a read after a write never misses it.
 //!
-//! What a client may make of a status:
+//! What a client may make of a status (all of them: `docs/errors.md`):
 //!
 //! | status | meaning |
 //! | --- | --- |
-//! | 200, 201 | done and durable |
-//! | 400, 404, 405, 406, 412, 413, 415, 501 | final: the same request will be refused again |
-//! | 408, 429, 500, 503 | may be sent again; 429 and 503 say when. Nothing was queued, unless a write outlasted `request_timeout`: name the request with `Idempotency-Key`, and its repeat is recognised |
+//! | 200, 201, 204 | done and durable, or known already |
+//! | 202 | durable, and will be done |
+//! | 400, 404, 405, 406, 410, 412, 413, 415, 422, 501 | final: the same request will be refused again |
+//! | 408, 429, 500, 503 | may be sent again; 429 and 503 say when. Nothing was queued, unless a write outlasted `request_timeout`: name the request with `Idempotency-Key`, or tell its version, and its repeat is recognised |
 //!
-//! Writes of one patient are put in one order within one process. Where several processes serve one queue, the order
-//! in which they reach the queue counts.
+//! Writes of one patient are put in one order: by a lock within one process, and by conditional writes to the store where
+//! several processes share it.
 #![warn(missing_docs)]
 
 mod answer;
@@ -28,6 +30,7 @@ mod lookup;
 mod mapping;
 mod negotiate;
 mod outcome;
+mod park;
 mod patient_lock;
 mod persistence;
 mod record;
@@ -49,7 +52,7 @@ use queue::Queue;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, Handling, HookConfig, OrderingScope, Settings};
+pub use config::{Config, Handling, HookConfig, OnRefused, OrderingScope, Settings};
 pub use error::Error;
 
 /// What the hook stands on.

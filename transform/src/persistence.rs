@@ -32,7 +32,7 @@ pub(crate) async fn answer(
     let headers = &parts.headers;
     match (resources, &parts.method) {
         (Resources::Patients, &Method::POST) => {
-            let content = hook.receive(parts, body).await?.or_empty()?;
+            let content = hook.receive(parts, body).await?.json(headers)?;
             if headers.contains_key(negotiate::IF_NONE_EXIST) {
                 return Err(HookError::ConditionalCreate);
             }
@@ -46,7 +46,7 @@ pub(crate) async fn answer(
         }
         (Resources::Patient { id }, &Method::PUT) => {
             let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
-            let content = hook.receive(parts, body).await?.or_empty()?;
+            let content = hook.receive(parts, body).await?.json(headers)?;
             let resource = hook::patient(&content.bytes)?;
             hook::check_id(&patient, &resource)?;
             let mut write = hook.write(headers, Verb::Update, patient.clone(), Some(resource));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     AcceptedRecord, Claim, JobKey, Mark, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey,
-    Replacement, StoreError, Stored,
+    RefusedKey, Replacement, StoreError, Stored,
 };
 
 /// A promise: fails by panicking.
@@ -31,6 +31,7 @@ pub const ALL: &[(&str, Promise)] = &[
     ("one_of_many_accepted_wins", |store| Box::pin(one_of_many_accepted_wins(store))),
     ("keeps_a_job_until_it_is_deleted", |store| Box::pin(keeps_a_job_until_it_is_deleted(store))),
     ("one_of_many_takes_a_job", |store| Box::pin(one_of_many_takes_a_job(store))),
+    ("keeps_a_refused_body_once", |store| Box::pin(keeps_a_refused_body_once(store))),
     ("lists_jobs_in_pages", |store| Box::pin(lists_jobs_in_pages(store))),
     ("families_do_not_mix", |store| Box::pin(families_do_not_mix(store))),
     ("keeps_every_byte", |store| Box::pin(keeps_every_byte(store))),
@@ -219,6 +220,16 @@ async fn one_of_many_takes_a_job(store: Arc<dyn MessageStore>) {
     .await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(StoreError::Changed))));
+}
+
+/// A refused body is there once it was put, and the first reason stays.
+async fn keeps_a_refused_body_once(store: Arc<dyn MessageStore>) {
+    let key = RefusedKey::of(random().as_bytes());
+    assert_eq!(store.refused(&key).await.unwrap(), None);
+    for reason in ["first", "second"] {
+        store.put_refused(&key, reason.into()).await.unwrap();
+        assert_eq!(store.refused(&key).await.unwrap(), Some("first".into()));
+    }
 }
 
 /// Pages hold every job once, in the order of keys; jobs of one subject stand together.

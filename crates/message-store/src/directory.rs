@@ -7,6 +7,7 @@
 //! order/<sha256 of id> ordering keys of that file: one line "<sha256 of content> <key>" per possible content
 //! accepted/<sha256>    an accepted record: header, empty line, message
 //! jobs/<name>          a job of the hook
+//! refused/<sha256>     a body that was refused, with the reason before it
 //! lock/<00..3f>        empty; locked (flock) around compare and write
 //! tmp/<owner>/         files being written; the owner holds a lock on tmp/<owner>/owner
 //! ```
@@ -41,7 +42,7 @@ use bytes::Bytes;
 use self::durable::{Locks, Scratch, SyncedFolder, make_folder, sync_folders};
 use crate::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag, key::content_hash,
+    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag, key::content_hash,
 };
 
 /// A [`MessageStore`] on a local file system. Files have mode 0600, folders 0700.
@@ -56,6 +57,7 @@ struct Folders {
     order: SyncedFolder,
     accepted: SyncedFolder,
     jobs: SyncedFolder,
+    refused: SyncedFolder,
     locks: Locks,
     scratch: Scratch,
 }
@@ -184,6 +186,23 @@ impl MessageStore for DirectoryStore {
         self.run("list_jobs", move |folders| listing::jobs(folders.jobs.path(), after.as_ref(), max)).await
     }
 
+    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.run("put_refused", move |folders| {
+            let path = folders.refused.path().join(key.name());
+            if read("put_refused", &path)?.is_none() {
+                folders.scratch.write(&body)?.place(&path)?;
+            }
+            folders.refused.sync()
+        })
+        .await
+    }
+
+    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
+        let key = key.clone();
+        self.run("refused", move |folders| read("refused", &folders.refused.path().join(key.name()))).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.run("ready", |folders| {
             for folder in
@@ -217,6 +236,7 @@ impl Folders {
             order: folder("order")?,
             accepted: folder("accepted")?,
             jobs: folder("jobs")?,
+            refused: folder("refused")?,
             scratch: Scratch::open(&root.join("tmp")).map_err(failed)?,
             locks,
         };

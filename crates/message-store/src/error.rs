@@ -67,6 +67,9 @@ pub enum InvalidKey {
     /// Not a key of the `jobs/` family.
     #[error("not a key of a job")]
     Job,
+    /// Not a key of the `refused/` family.
+    #[error("not a key of a refused body")]
+    Refused,
     /// Not a key of the `received/` family.
     #[error("not a key of a received message")]
     Received,

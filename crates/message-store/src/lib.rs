@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | `received/…` | every message received, immutable | the HL7 listener |
 //! | `Patient/{id}` | the current message of a patient: its ER7 text and nothing else | the HL7 listener |
+//! | `refused/<sha256 of body>` | what the hook could not take and keeps for an operator | the hook |
 //! | `accepted/<sha256 of id>` | the last message the hook accepted for a patient | the hook |
 //! | `jobs/<sha256>…` | work the hook has promised and not yet done | the hook |
 //!
@@ -35,6 +36,7 @@ mod error;
 mod job;
 mod key;
 mod memory;
+mod refused;
 mod s3;
 mod store;
 
@@ -45,5 +47,6 @@ pub use error::{InvalidKey, StoreError};
 pub use job::{Job, JobKey, JobPage};
 pub use key::{OrderingKey, PatientKey, ReceivedKey};
 pub use memory::MemoryStore;
+pub use refused::RefusedKey;
 pub use s3::S3Store;
 pub use store::{Current, MessageStore, Page, ReceivedEntry, Replacement, Stored};

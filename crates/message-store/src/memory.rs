@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedEntry, ReceivedKey, Replacement, StoreError, Stored, Tag,
+    Precondition, ReceivedEntry, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
 };
 
 /// A [`MessageStore`] that forgets everything when it is dropped.
@@ -29,6 +29,7 @@ struct State {
     current: HashMap<PatientKey, Current>,
     accepted: HashMap<PatientKey, Accepted>,
     jobs: BTreeMap<JobKey, Job>,
+    refused: HashMap<RefusedKey, Bytes>,
 }
 
 impl MemoryStore {
@@ -158,6 +159,15 @@ impl MessageStore for MemoryStore {
         let keys: Vec<_> = range.by_ref().take(max.get()).map(|(key, _)| key.clone()).collect();
         let next = range.next().and_then(|_| keys.last().cloned());
         Ok(JobPage { keys, next })
+    }
+
+    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
+        self.state().refused.entry(key.clone()).or_insert(body);
+        Ok(())
+    }
+
+    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.state().refused.get(key).cloned())
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use crate::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedEntry, ReceivedKey, Replacement, S3Config, StoreError, Stored, Tag,
+    Precondition, ReceivedEntry, ReceivedKey, RefusedKey, Replacement, S3Config, StoreError, Stored, Tag,
     job::JOBS,
     key::{RECEIVED, content_hash},
 };
@@ -284,6 +284,19 @@ impl MessageStore for S3Store {
         let keys: Vec<_> = objects.iter().filter_map(|object| key(object.key.as_deref()?)).collect();
         let next = keys.last().filter(|_| more).cloned();
         Ok(JobPage { keys, next })
+    }
+
+    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
+        let write = self.put(key.as_str(), body).content_type("application/octet-stream");
+        if Self::put_if("put_refused", write, &Condition::Absent).await?.is_some() {
+            return Ok(());
+        }
+        // Nothing there after all: the other conditional write had not finished, or failed.
+        self.refused(key).await?.map(|_| ()).ok_or_else(|| outrun("put_refused"))
+    }
+
+    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.object("refused", key.as_str()).await?.map(|object| object.body))
     }
 
     fn is_shared(&self) -> bool {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Accepted, AcceptedRecord, Job, JobKey, JobPage, OrderingKey, PatientKey, Precondition, ReceivedKey,
-    StoreError, Tag,
+    RefusedKey, StoreError, Tag,
 };
 
 /// A place for messages. Answers only when what it answers is durable.
@@ -95,6 +95,18 @@ pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`.
     async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError>;
+
+    /// Keeps a body that was refused, with the reason before it. The same key again changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Full`: the same call again settles it.
+    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError>;
+
+    /// Reads one refused body.
+    ///
+    /// # Errors
+    /// `Unavailable`, never `None`, when the backend did not answer.
+    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError>;
 
     /// Whether other machines may write to the same store, so that a lock within this process orders nothing.
     fn is_shared(&self) -> bool {

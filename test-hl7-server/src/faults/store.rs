@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use message_store::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
+    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
 };
 
 use super::scenario::StoreFault;
@@ -99,6 +99,14 @@ impl MessageStore for Troubled {
 
     async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
         self.inner.list_jobs(after, max).await
+    }
+
+    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
+        self.inner.put_refused(key, body).await
+    }
+
+    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
+        self.inner.refused(key).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

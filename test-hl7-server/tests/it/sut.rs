@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hl7v2::Acknowledgment;
 use message_store::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MemoryStore, MessageStore, OrderingKey, Page,
-    PatientKey, Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
+    PatientKey, Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
 };
 use serde_json::Value;
 use test_hl7_server::{Config, Dependencies, FaultControl, FaultsConfig, Listeners, run_with};
@@ -99,6 +99,14 @@ impl MessageStore for Flaky {
 
     async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
         self.inner.list_jobs(after, max).await
+    }
+
+    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
+        self.inner.put_refused(key, body).await
+    }
+
+    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
+        self.inner.refused(key).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

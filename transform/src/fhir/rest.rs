@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
     http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -26,12 +25,12 @@ pub(super) async fn answer(
     hook: &Arc<Hook>,
     resources: Resources<'_>,
     parts: &Parts,
-    body: Body,
+    content: &[u8],
 ) -> Result<Response, HookError> {
     let key = |id: &str| PatientKey::new(id).map_err(|_| HookError::InvalidId);
     match (resources, &parts.method) {
-        (Resources::Patients, &Method::POST) => create(hook, parts, body).await,
-        (Resources::Patient { id }, &Method::PUT) => update(hook, key(id)?, parts, body).await,
+        (Resources::Patients, &Method::POST) => create(hook, parts, content).await,
+        (Resources::Patient { id }, &Method::PUT) => update(hook, key(id)?, parts, content).await,
         (Resources::Patient { id }, &Method::DELETE) => {
             let patient = key(id)?;
             let mut write = hook.write(&parts.headers, Verb::Delete, patient.clone(), None);
@@ -48,14 +47,16 @@ pub(super) async fn answer(
 }
 
 /// The hook names the patient; an id and a version in the body are those of another server.
-async fn create(hook: &Arc<Hook>, parts: &Parts, body: Body) -> Result<Response, HookError> {
+async fn create(hook: &Arc<Hook>, parts: &Parts, content: &[u8]) -> Result<Response, HookError> {
     let headers = &parts.headers;
-    let content = hook.receive(parts, body).await?.or_empty()?;
+    if content.is_empty() {
+        return Err(HookError::EmptyBody);
+    }
     if headers.contains_key(negotiate::IF_NONE_EXIST) {
         return Err(HookError::ConditionalCreate);
     }
-    let resource = hook::patient(&content.bytes)?;
-    let request = hook::fingerprint(headers, Verb::Create, &content.bytes);
+    let resource = hook::patient(content)?;
+    let request = hook::fingerprint(headers, Verb::Create, content);
     let patient = hook::new_patient(request.as_deref())?;
     let mut write = hook.write(headers, Verb::Create, patient.clone(), Some(resource));
     write.request = request;
@@ -68,23 +69,22 @@ async fn update(
     hook: &Arc<Hook>,
     patient: PatientKey,
     parts: &Parts,
-    body: Body,
+    content: &[u8],
 ) -> Result<Response, HookError> {
     let headers = &parts.headers;
-    let content = hook.receive(parts, body).await?;
-    if content.bytes.is_empty() {
+    if content.is_empty() {
         let traceparent = negotiate::traceparent(headers);
         let version_id = negotiate::if_match(headers);
         hook.read_back(vec![ReadBack { base: None, patient, version_id, traceparent }]).await?;
         return Ok(noted("The patient will be read from the source server."));
     }
-    let resource = hook::patient(&content.bytes)?;
+    let resource = hook::patient(content)?;
     hook::check_id(&patient, &resource)?;
     let told = Told::of(&resource);
     let mut write = hook.write(headers, Verb::Update, patient.clone(), Some(resource));
     write.told = Some(told);
     write.replay = negotiate::replay(parts.uri.query());
-    write.request = hook::fingerprint(headers, Verb::Update, &content.bytes);
+    write.request = hook::fingerprint(headers, Verb::Update, content);
     let outcome = hook.apply(write).await?;
     Ok(written(hook, headers, patient.id(), outcome))
 }

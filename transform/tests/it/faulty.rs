@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use message_store::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
+    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
 };
 use queue::{DeadLetter, Delivery, Envelope, Queue, QueueError, Receipt, Sent, Statistics};
 use tokio::sync::{Notify, Semaphore};
@@ -121,11 +121,18 @@ pub(crate) struct FaultyStore {
     inner: Arc<dyn MessageStore>,
     pub(crate) away: AtomicBool,
     pub(crate) forgetful: AtomicBool,
+    /// Whether it says that other machines use it.
+    pub(crate) shared: AtomicBool,
 }
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn MessageStore>) -> Self {
-        Self { inner, away: AtomicBool::new(false), forgetful: AtomicBool::new(false) }
+        Self {
+            inner,
+            away: AtomicBool::new(false),
+            forgetful: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
+        }
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -214,6 +221,20 @@ impl MessageStore for FaultyStore {
     async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
         self.check()?;
         self.inner.list_jobs(after, max).await
+    }
+
+    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.put_refused(key, body).await
+    }
+
+    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
+        self.check()?;
+        self.inner.refused(key).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::SeqCst)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

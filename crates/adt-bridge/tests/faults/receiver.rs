@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use message_store::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, Replacement, StoreError, Stored, Tag,
+    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -210,6 +210,14 @@ impl MessageStore for FailingStore {
 
     async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
         self.inner.list_jobs(after, max).await
+    }
+
+    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
+        self.inner.put_refused(key, body).await
+    }
+
+    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
+        self.inner.refused(key).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@
 mod bridge;
 mod canary;
 mod command_line;
+mod concurrent_writers;
 mod crash;
 mod demonstration;
 mod endpoint_down;

@@ -1,4 +1,5 @@
-//! The status entry: `Parameters` in R4, `SubscriptionStatus` in R4B and R5, with the same facts.
+//! The status entry: `Parameters` in R4, `SubscriptionStatus` in R4B and R5, with the same facts; Aidbox has a name of its
+//! own for it.
 
 use serde_json::{Map, Value};
 
@@ -55,7 +56,7 @@ impl Status {
     pub(crate) fn read(entry: &Entry<'_>) -> Option<Result<Self, HookError>> {
         let resource = entry.resource?;
         match resource.get("resourceType")?.as_str()? {
-            "SubscriptionStatus" => Some(Self::of_status(resource)),
+            "SubscriptionStatus" | "AidboxSubscriptionStatus" => Some(Self::of_status(resource)),
             "Parameters" => {
                 let facts = Facts::of(resource.get("parameter"));
                 facts.first("subscription").is_some().then(|| Self::of_parameters(&facts))
@@ -72,8 +73,9 @@ impl Status {
             timestamp: event.get("timestamp").and_then(Value::as_str).unwrap_or_default().to_owned(),
             focus: event.pointer("/focus/reference").and_then(Value::as_str).map(str::to_owned),
         };
+        let subscription = ["subscription", "topic-destination"].into_iter().find_map(|name| resource.get(name));
         Ok(Self {
-            subscription: reference(resource.get("subscription")),
+            subscription: reference(subscription),
             kind: Kind::of(kind),
             events: events.into_iter().flatten().map(event).collect(),
         })
