@@ -73,7 +73,8 @@ impl Status {
             timestamp: event.get("timestamp").and_then(Value::as_str).unwrap_or_default().to_owned(),
             focus: event.pointer("/focus/reference").and_then(Value::as_str).map(str::to_owned),
         };
-        let subscription = ["subscription", "topic-destination"].into_iter().find_map(|name| resource.get(name));
+        let subscription =
+            ["subscription", "topic-destination"].into_iter().find_map(|name| resource.get(name));
         Ok(Self {
             subscription: reference(subscription),
             kind: Kind::of(kind),
