@@ -1,4 +1,5 @@
-//! The operator's HTTP API of a running `up` or `sender`: queue, dead letters, parked groups.
+//! The operator's HTTP API of a running `up` or `sender`: queue, dead letters, parked groups. Without such a process
+//! the command line serves it to itself, over the queue of the settings.
 //!
 //! | Request | Does |
 //! |---|---|
@@ -50,7 +51,8 @@ pub(crate) struct Admin {
     listener: TcpListener,
     address: SocketAddr,
     token: Token,
-    door: Door,
+    /// Absent when only this process may find it.
+    door: Option<Door>,
 }
 
 impl Admin {
@@ -66,8 +68,15 @@ impl Admin {
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
         let address = listener.local_addr()?;
         let token = Token::random();
-        let door = Door::open(data, address, &token)?;
+        let door = Some(Door::open(data, address, &token)?);
         Ok(Self { listener, address, token, door })
+    }
+
+    /// Binds for this process alone.
+    async fn bind_private() -> Result<Self, Failure> {
+        let listener = TcpListener::bind(FREE_ON_LOOPBACK).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address, token: Token::random(), door: None })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Send one HL7 message to an endpoint over MLLP and show what it answers
     #[command(after_help = SEND_HELP)]
     Send(SendArgs),
-    /// Look at the queue of a running `up`, withhold groups
+    /// Look at the queue, withhold groups
     #[command(after_help = QUEUE_HELP)]
     Queue(QueueArgs),
     /// Look at the messages that were given up, send them again or let them go
@@ -240,6 +240,7 @@ Examples:
   adt-bridge dlq redrive 17
   adt-bridge dlq redrive --all
   adt-bridge dlq export letters.jsonl
+  adt-bridge -c bridge.toml dlq ls        without a process: straight at the queue of the settings
 
 `ls` prints no patient data; `show` and `export` do. Redrive goes in the order of each patient and refuses what
 would put an older state over a newer one, unless --force-stale. It exits 6 when something was refused.";

@@ -1,6 +1,7 @@
-//! `adt-bridge queue` and `adt-bridge dlq`: the operator's side of a running `up`.
+//! `adt-bridge queue` and `adt-bridge dlq`: the operator's side of a running process, or of the queue alone.
 
 use std::{
+    collections::HashSet,
     fmt::Write as _,
     fs::OpenOptions,
     io::Write as _,
@@ -17,6 +18,7 @@ use crate::{
         client::Client,
         wire::{DeadLetterFull, DeadLetterLine, DeadLetters, Parked, QueueStatus},
     },
+    cli::Cli,
     exit::{Code, Failure},
     output,
 };
@@ -26,7 +28,7 @@ const PAGE: &str = "500";
 
 #[derive(Debug, Args)]
 pub(crate) struct QueueArgs {
-    /// Folder of the running `up`
+    /// Folder of the running `up` or `sender`; without one the queue of the settings is opened
     #[arg(long, global = true, value_name = "DIR", default_value = ".adt-bridge")]
     data_dir: PathBuf,
     #[command(subcommand)]
@@ -51,7 +53,7 @@ enum QueueCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeadLetterArgs {
-    /// Folder of the running `up`
+    /// Folder of the running `up` or `sender`; without one the queue of the settings is opened
     #[arg(long, global = true, value_name = "DIR", default_value = ".adt-bridge")]
     data_dir: PathBuf,
     #[command(subcommand)]
@@ -99,9 +101,19 @@ enum DeadLetterCommand {
     },
 }
 
-pub(crate) async fn queue(arguments: &QueueArgs) -> Result<ExitCode, Failure> {
-    let client = Client::of(&arguments.data_dir)?;
-    match &arguments.command {
+pub(crate) async fn queue(cli: &Cli, arguments: &QueueArgs) -> Result<ExitCode, Failure> {
+    let client = Client::reach(cli, &arguments.data_dir).await?;
+    let result = look_at_queue(&client, &arguments.command).await;
+    client.close().await?;
+    result
+}
+
+async fn look_at_queue(client: &Client, command: &QueueCommand) -> Result<ExitCode, Failure> {
+    let changes = matches!(command, QueueCommand::Park { .. } | QueueCommand::Unpark { .. });
+    if changes && client.is_beside_the_sender() {
+        tracing::warn!("a sender that runs learns of this when it starts the next time");
+    }
+    match command {
         QueueCommand::Status { json } => {
             let status: QueueStatus = client.get(&["queue"], &[]).await?;
             output::line(if *json { as_json(&status)? } else { status_text(&status) })?;
@@ -116,11 +128,17 @@ pub(crate) async fn queue(arguments: &QueueArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn dead_letters(arguments: &DeadLetterArgs) -> Result<ExitCode, Failure> {
-    let client = Client::of(&arguments.data_dir)?;
-    match &arguments.command {
+pub(crate) async fn dead_letters(cli: &Cli, arguments: &DeadLetterArgs) -> Result<ExitCode, Failure> {
+    let client = Client::reach(cli, &arguments.data_dir).await?;
+    let result = look_at_letters(&client, &arguments.command).await;
+    client.close().await?;
+    result
+}
+
+async fn look_at_letters(client: &Client, command: &DeadLetterCommand) -> Result<ExitCode, Failure> {
+    match command {
         DeadLetterCommand::Ls { group, json } => {
-            let lines = all(&client, group.as_deref()).await?;
+            let lines = all(client, group.as_deref()).await?;
             if *json {
                 output::line(as_json(&DeadLetters { dead_letters: lines })?)?;
             } else {
@@ -132,10 +150,16 @@ pub(crate) async fn dead_letters(arguments: &DeadLetterArgs) -> Result<ExitCode,
             output::line(if *json { as_json(&full)? } else { full_text(&full) })?;
         }
         DeadLetterCommand::Redrive { ids, all: everything, force_stale } => {
-            let ids = if *everything { self::ids(&client).await? } else { ids.clone() };
+            let ids = if *everything { self::ids(client).await? } else { ids.clone() };
             let query = if *force_stale { &[("force_stale", "true")][..] } else { &[] };
+            let withheld = withheld(client).await?;
             let mut refusals = Refusals::default();
             for id in &ids {
+                if withheld.contains(id) {
+                    let text = "its group is parked, and only the sender's process can put it first";
+                    refusals.note(id, Err(Failure::new(Code::Rejected, text)), "sent again")?;
+                    continue;
+                }
                 let done = client.change(Method::POST, &["dead-letters", id, "redrive"], query).await;
                 refusals.note(id, done, "sent again")?;
             }
@@ -153,7 +177,7 @@ pub(crate) async fn dead_letters(arguments: &DeadLetterArgs) -> Result<ExitCode,
             }
             return refusals.end(ids.len(), "adt-bridge dlq ls");
         }
-        DeadLetterCommand::Export { file } => export(&client, file).await?,
+        DeadLetterCommand::Export { file } => export(client, file).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -188,6 +212,16 @@ impl Refusals {
             }
         }
     }
+}
+
+/// Dead letters that only the sender's process can redrive: it hands them out itself, ahead of what waits.
+async fn withheld(client: &Client) -> Result<HashSet<String>, Failure> {
+    if !client.is_beside_the_sender() {
+        return Ok(HashSet::new());
+    }
+    let parked: Parked = client.get(&["parked"], &[]).await?;
+    let lines = all(client, None).await?.into_iter();
+    Ok(lines.filter(|line| parked.groups.contains(&line.group)).map(|line| line.id).collect())
 }
 
 /// Every line, page by page.

@@ -184,7 +184,27 @@ impl Deployment {
         Ok(())
     }
 
+    /// A run of the binary with these arguments and the settings of the processes.
+    pub fn command_line(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare_command();
+        command.args(arguments);
+        command
+    }
+
     fn command(&self, role: Role) -> Command {
+        let mut command = self.bare_command();
+        match role {
+            Role::Up => command
+                .args(["up", "--json", "--mllp-listen", "127.0.0.1:0", "--data-dir"])
+                .arg(self.folder.path().join("data")),
+            Role::Hook => command.arg("hook"),
+            Role::Sender => command.arg("sender"),
+            Role::Receiver => command.arg("receiver"),
+        };
+        command
+    }
+
+    fn bare_command(&self) -> Command {
         let mut command = match self.wrapper.split_first() {
             None => Command::new(&self.binary),
             Some((first, rest)) => {
@@ -202,14 +222,6 @@ impl Deployment {
             }
         }
         command.envs(&self.settings).current_dir(self.folder.path());
-        match role {
-            Role::Up => command
-                .args(["up", "--json", "--mllp-listen", "127.0.0.1:0", "--data-dir"])
-                .arg(self.folder.path().join("data")),
-            Role::Hook => command.arg("hook"),
-            Role::Sender => command.arg("sender"),
-            Role::Receiver => command.arg("receiver"),
-        };
         command
     }
 

@@ -357,6 +357,21 @@ pub async fn skips_dead_letters(queue: Arc<dyn Queue>) {
     assert_eq!(queue.statistics().await.unwrap().dead, 0);
 }
 
+/// More dead letters of one group than one call brings are listed in order, and the oldest comes first.
+pub async fn lists_many_dead_letters_of_a_group(queue: Arc<dyn Queue>) {
+    let names: Vec<String> = (10..22).map(|number| format!("m{number}")).collect();
+    for name in &names {
+        give_up(&queue, "a", name).await;
+    }
+    let listed = operator(&queue).list(None, None, 100).await.unwrap();
+    let ids: Vec<_> = listed.iter().map(|letter| letter.attributes.control_id.clone()).collect();
+    let expected: Vec<_> = names.iter().map(|name| envelope("a", name).attributes.control_id).collect();
+    assert_eq!(ids, expected);
+    assert!(listed.iter().all(|letter| letter.group == envelope("a", "m10").group));
+    let last = &listed[11].id;
+    assert_eq!(operator(&queue).redrive(last, Stale::Refuse).await, Err(QueueError::OutOfOrder));
+}
+
 /// A redriven message comes again, the same bytes, and is no dead letter any more.
 pub async fn redrives_dead_letters(queue: Arc<dyn Queue>) {
     give_up(&queue, "a", "m1").await;

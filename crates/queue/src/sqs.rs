@@ -2,7 +2,9 @@
 //! AWS SDK. Credentials and region come from the AWS environment, the endpoint too unless the settings name one.
 //!
 //! The body is the ER7 text as it is; everything else travels as message attributes, none of which is PHI. The
-//! free text of an acknowledgment has no private place here and is dropped.
+//! free text of an acknowledgment has no private place here and is dropped: receivers repeat patient data in it,
+//! attributes are read by whoever lists a queue, and the body must stay what a redrive sends. A dead letter says
+//! MSA-1, ERR-3, the number of attempts and the reason.
 //!
 //! A parked group has a marker in the dead-letter queue, which is how the next process knows. Its messages stay
 //! where they are: while one of them is on lease, FIFO order withholds the rest.
@@ -42,8 +44,8 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    DeadLetter, DeadLetterQueue, DeduplicationId, Delivery, Envelope, MAX_BODY_BYTES, Queue, QueueError,
-    Receipt, Sent, SqsConfig, Statistics,
+    DeadLetter, DeadLetterQueue, DeduplicationId, Delivery, Envelope, GroupId, MAX_BODY_BYTES, Queue,
+    QueueError, Receipt, Sent, SqsConfig, Statistics,
 };
 
 mod dead;
@@ -188,6 +190,7 @@ impl SqsQueue {
         &self,
         url: &str,
         envelope: &Envelope,
+        group: &GroupId,
         deduplication_id: &str,
         attributes: HashMap<String, MessageAttributeValue>,
     ) -> Result<(String, String), QueueError> {
@@ -196,7 +199,7 @@ impl SqsQueue {
             .send_message()
             .queue_url(url)
             .message_body(&envelope.body)
-            .message_group_id(envelope.group.as_str())
+            .message_group_id(group.as_str())
             .message_deduplication_id(deduplication_id)
             .set_message_attributes(Some(attributes))
             .send()
@@ -275,12 +278,13 @@ impl Queue for SqsQueue {
         envelope.validate(self.max_body_bytes())?;
         let attributes = to_attributes(&envelope.attributes, None);
         let id = envelope.deduplication_id.as_str();
-        let (message_id, sequence) = self.put(&self.url, &envelope, id, attributes).await?;
+        let (message_id, sequence) = self.put(&self.url, &envelope, &envelope.group, id, attributes).await?;
         Ok(if self.is_repeat(&message_id) { Sent::Duplicate { sequence } } else { Sent::New { sequence } })
     }
 
     async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
         self.read_markers().await?;
+        self.keep_parked().await;
         let redriven = self.hand_out_redriven(max.get()).await;
         if !redriven.is_empty() {
             return Ok(redriven);
@@ -333,9 +337,11 @@ impl Queue for SqsQueue {
     async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
         let envelope = &delivery.envelope;
         // Named after the place in the queue, which a redriven message does not share with its first life.
-        let id = DeduplicationId::digest(&["dead", envelope.group.as_str(), &delivery.sequence]);
-        let attributes = to_attributes(&envelope.attributes, Some(&letter));
-        self.put(&self.dead_letter_url, envelope, id.as_str(), attributes).await?;
+        let name = ["dead", envelope.group.as_str(), &delivery.sequence];
+        let (id, group) = (DeduplicationId::digest(&name), GroupId::digest(&name));
+        let mut attributes = to_attributes(&envelope.attributes, Some(&letter));
+        attributes.extend(message::origin(delivery));
+        self.put(&self.dead_letter_url, envelope, &group, id.as_str(), attributes).await?;
         self.delete(&delivery.receipt).await
     }
 

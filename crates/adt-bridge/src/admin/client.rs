@@ -1,30 +1,85 @@
 //! The command line's side of the admin API.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use queue::{Config as QueueConfig, Queue, QueueError};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::access::Address;
-use crate::exit::{Code, Failure};
+use super::{Admin, access::Address};
+use crate::{
+    cli::Cli,
+    config::Config,
+    exit::{Code, Failure},
+    stack::chain,
+};
 
 /// Long enough to look through the dead letters of an SQS queue.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Talks to the running `up` of a data folder.
+/// Talks to the running process of a data folder, or over an API of its own to the queue of the settings.
 #[derive(Debug)]
 pub(crate) struct Client {
     address: Address,
     http: reqwest::Client,
+    own: Option<Own>,
+}
+
+/// The API while this process serves it to itself.
+#[derive(Debug)]
+struct Own {
+    queue: Arc<dyn Queue>,
+    stop: CancellationToken,
+    serving: TaskTracker,
+    in_sqs: bool,
 }
 
 impl Client {
-    pub(crate) fn of(data: &Path) -> Result<Self, Failure> {
-        let address = Address::read(data).map_err(|_| not_running(data))?;
+    /// The running process when it answers; otherwise the queue itself, if it is there.
+    pub(crate) async fn reach(cli: &Cli, data: &Path) -> Result<Self, Failure> {
         // A proxy is of no use on the way to this machine.
         let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build();
-        Ok(Self { address, http: http.map_err(Failure::internal)? })
+        let http = http.map_err(Failure::internal)?;
+        if let Ok(address) = Address::read(data)
+            && answers(&address).await
+        {
+            return Ok(Self { address, http, own: None });
+        }
+        let mut config = Config::load(cli, data)?;
+        let in_sqs = match &config.queue {
+            QueueConfig::Embedded(embedded) if embedded.path.exists() => false,
+            QueueConfig::Sqs(_) => true,
+            // Opening it would make a new one.
+            QueueConfig::Embedded(_) | QueueConfig::Memory(_) => return Err(not_running(data)),
+        };
+        if !cli.verbose {
+            // What an operator changes stays in the log, the rest is for a service.
+            config.log.level = "warn,adt_bridge=info".into();
+        }
+        service::telemetry::init(&config.log);
+        let queue = config.queue.connect().await.map_err(|error| cannot_open(&error))?;
+        let admin = Admin::bind_private().await?;
+        let address = Address { url: format!("http://{}", admin.address), token: admin.token.clone() };
+        let (stop, serving) = (CancellationToken::new(), TaskTracker::new());
+        serving.spawn(admin.serve(Arc::clone(&queue), stop.clone()));
+        serving.close();
+        Ok(Self { address, http, own: Some(Own { queue, stop, serving, in_sqs }) })
+    }
+
+    /// Whether this is SQS without the process that sends: what that one keeps in memory is out of reach.
+    pub(crate) fn is_beside_the_sender(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.in_sqs)
+    }
+
+    /// Lets go of a queue that was opened.
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        let Some(own) = self.own else { return Ok(()) };
+        own.stop.cancel();
+        own.serving.wait().await;
+        own.queue.close().await.map_err(Failure::internal)
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(
@@ -84,7 +139,21 @@ fn code(status: StatusCode) -> Code {
     }
 }
 
+/// A process that was killed leaves its address behind.
+async fn answers(address: &Address) -> bool {
+    let host = address.url.strip_prefix("http://").unwrap_or(&address.url);
+    TcpStream::connect(host).await.is_ok()
+}
+
+fn cannot_open(error: &QueueError) -> Failure {
+    let failure = Failure::new(Code::CannotConnect, chain("the queue cannot be opened", error));
+    match error {
+        QueueError::Owned => failure.hint("--data-dir with the folder of the process that owns it"),
+        _ => failure,
+    }
+}
+
 fn not_running(data: &Path) -> Failure {
     Failure::new(Code::CannotConnect, format!("no adt-bridge runs on {}", data.display()))
-        .hint("adt-bridge up, or --data-dir with the folder of the one that runs")
+        .hint("adt-bridge up, --data-dir with the folder of the one that runs, or --config with its queue")
 }

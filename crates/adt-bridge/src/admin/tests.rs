@@ -1,8 +1,10 @@
+use clap::Parser as _;
 use queue::{MemoryConfig, MemoryQueue};
 use reqwest::Method;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
+use crate::cli::Cli;
 
 struct Running {
     data: tempfile::TempDir,
@@ -98,7 +100,7 @@ async fn listens_on_this_machine_only() {
 #[tokio::test]
 async fn the_client_finds_the_server_by_the_folder() {
     let running = start().await;
-    let client = client::Client::of(running.data.path()).unwrap();
+    let client = client::Client::reach(&Cli::parse_from(["adt-bridge"]), running.data.path()).await.unwrap();
     let status: QueueStatus = client.get(&["queue"], &[]).await.unwrap();
     assert_eq!((status.ready, status.dead), (0, 0));
     client.change(Method::PUT, &["parked", "g1"], &[]).await.unwrap();

@@ -17,6 +17,7 @@ mod hook;
 mod kills;
 mod lease;
 mod mixed;
+mod operator;
 mod poison;
 mod power_loss;
 mod processes;

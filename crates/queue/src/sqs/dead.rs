@@ -31,9 +31,9 @@ const LOOK: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_secs(1);
 /// The most dead letters one look takes in.
 const MAX_SEEN: usize = 10_000;
-/// How long one message of a parked group is kept on lease. After a restart, unparking takes effect when this
-/// ends at the latest; each end costs one of the receives that the redrive policy counts.
-const HOLD: Duration = Duration::from_secs(60 * 60);
+/// How long the messages of a parked group are kept on lease; made longer when half of it is over. After a
+/// restart, which forgets the leases, unparking takes effect when this ends at the latest.
+const HOLD: Duration = Duration::from_secs(5 * 60);
 
 /// The handle of a receipt of the dead-letter queue.
 pub(super) fn handle(receipt: &Receipt) -> Option<&str> {
@@ -82,12 +82,26 @@ impl SqsQueue {
 
     /// What was received, without the groups that are withheld; those stay on lease.
     pub(super) async fn withhold_parked(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
-        let (free, withheld) = self.parking().sort(deliveries);
+        let (free, withheld) = self.parking().sort(deliveries, HOLD / 2);
         if !withheld.is_empty() {
             // A lease that is not made longer ends sooner: the message comes again and is withheld again.
             drop(change(&self.client, &self.url, &withheld, HOLD).await);
         }
         free
+    }
+
+    /// Makes the leases of parked groups longer in time. One that has ended after all brings its message again.
+    pub(super) async fn keep_parked(&self) {
+        let receipts = self.parking().renewal(HOLD / 2);
+        if receipts.is_empty() {
+            return;
+        }
+        let results = change(&self.client, &self.url, &receipts, HOLD).await;
+        for (receipt, result) in receipts.iter().zip(results) {
+            if result == Err(QueueError::Stale) {
+                self.parking().lost(receipt);
+            }
+        }
     }
 
     /// Redriven messages whose lease still holds.
@@ -143,10 +157,10 @@ impl DeadLetterQueue for SqsQueue {
     ) -> Result<Vec<DeadLetterSummary>, QueueError> {
         let _looking = self.looking.lock().await;
         let look = Look::at(self.desk(), None).await?;
-        let mut summaries: Vec<_> = look.letters().map(|letter| letter.record.summary.clone()).collect();
+        let mut letters: Vec<_> = look.letters().collect();
+        letters.sort_by_key(|letter| letter.turn());
+        let mut summaries: Vec<_> = letters.iter().map(|letter| letter.record.summary.clone()).collect();
         look.end().await;
-        // Stable: inside a group, dead letters came in their order.
-        summaries.sort_by_key(|summary| summary.dead_since_ms);
         if let Some(after) = after {
             let place = summaries.iter().position(|summary| summary.id == *after);
             summaries.drain(..place.map_or(0, |place| place + 1));
@@ -166,7 +180,9 @@ impl DeadLetterQueue for SqsQueue {
 
     async fn redrive(&self, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError> {
         let _looking = self.looking.lock().await;
-        let mut look = Look::at(self.desk(), Some(id)).await?;
+        // Whether it is the oldest of its group is known only when all were seen.
+        let until = if stale == Stale::Refuse { None } else { Some(id) };
+        let mut look = Look::at(self.desk(), until).await?;
         let result = look.redrive(self, id, stale).await;
         look.end().await;
         result
@@ -192,7 +208,7 @@ impl DeadLetterQueue for SqsQueue {
         }
         let id = DeduplicationId::digest(&["parked", group.as_str(), &self.attempt_id()]);
         let (envelope, attributes) = message::marker(group, id.clone());
-        self.put(&self.dead_letter_url, &envelope, id.as_str(), attributes).await?;
+        self.put(&self.dead_letter_url, &envelope, &envelope.group, id.as_str(), attributes).await?;
         self.parking().park(group.clone());
         Ok(())
     }
@@ -290,7 +306,8 @@ impl Look {
         let group = self.letter(id).ok_or(QueueError::NotFound)?.record.summary.group.clone();
         let parked = queue.parking().is_parked(&group);
         if stale == Stale::Refuse {
-            let oldest = self.letters().find(|letter| letter.record.summary.group == group);
+            let of_group = self.letters().filter(|letter| letter.record.summary.group == group);
+            let oldest = of_group.min_by_key(|letter| letter.turn());
             if oldest.is_some_and(|oldest| oldest.record.summary.id != *id) {
                 return Err(QueueError::OutOfOrder);
             }
@@ -311,7 +328,7 @@ impl Look {
         let envelope = &delivery.envelope;
         let deduplication_id = DeduplicationId::digest(&["redrive", id.as_str()]);
         let attributes = to_attributes(&envelope.attributes, None);
-        queue.put(&queue.url, envelope, deduplication_id.as_str(), attributes).await?;
+        queue.put(&queue.url, envelope, &envelope.group, deduplication_id.as_str(), attributes).await?;
         remove(&queue.client, &queue.dead_letter_url, receipt.as_str()).await
     }
 

@@ -78,6 +78,14 @@ pub(super) fn to_attributes(
     attributes
 }
 
+/// Where a dead letter comes from: it stands in a group of its own, or more than ten of one group could not be
+/// looked at together.
+pub(super) fn origin(delivery: &Delivery) -> Option<(String, MessageAttributeValue)> {
+    let value = format!("{} {}", delivery.envelope.group.as_str(), delivery.sequence);
+    let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+    value.ok().map(|value| (ORIGIN.to_owned(), value))
+}
+
 /// What stands in the dead-letter queue.
 pub(super) enum Found {
     Letter(Box<Letter>),
@@ -92,6 +100,15 @@ pub(super) enum Found {
 pub(super) struct Letter {
     pub(super) record: DeadLetterRecord,
     pub(super) delivery: Delivery,
+    /// Its place in the queue it comes from.
+    place: String,
+}
+
+impl Letter {
+    /// Orders the letters of a group as they were given up.
+    pub(super) fn turn(&self) -> (u64, &str) {
+        (self.record.summary.dead_since_ms, &self.place)
+    }
 }
 
 impl Found {
@@ -120,7 +137,15 @@ pub(super) fn found(message: Message) -> Result<Found, QueueError> {
         attempts: own(ATTEMPTS).and_then(|attempts| attempts.parse().ok()).unwrap_or_default(),
         text: None,
     };
-    let delivery = delivery(message)?;
+    let mut delivery = delivery(message)?;
+    // What the redrive policy of SQS moved here kept its group.
+    let origin = own(ORIGIN).and_then(|text| {
+        let (group, place) = text.split_once(' ')?;
+        Some((GroupId::new(group).ok()?, place.to_owned()))
+    });
+    let (group, place) =
+        origin.unwrap_or_else(|| (delivery.envelope.group.clone(), delivery.sequence.clone()));
+    delivery.envelope.group = group;
     let summary = DeadLetterSummary {
         id: crate::DeadLetterId::new(id),
         group: delivery.envelope.group.clone(),
@@ -132,7 +157,7 @@ pub(super) fn found(message: Message) -> Result<Found, QueueError> {
         superseded: false,
     };
     let record = DeadLetterRecord { summary, envelope: delivery.envelope.clone(), letter };
-    Ok(Found::Letter(Box::new(Letter { record, delivery })))
+    Ok(Found::Letter(Box::new(Letter { record, delivery, place })))
 }
 
 /// The message that says that a group is parked. It is no HL7: should someone move it to the queue, the sender
@@ -162,4 +187,5 @@ pub(super) const REASON: &str = "reason";
 pub(super) const ACK_CODE: &str = "ack_code";
 pub(super) const ERROR_CODE: &str = "error_code";
 pub(super) const ATTEMPTS: &str = "attempts";
+const ORIGIN: &str = "origin";
 const PARKED: &str = "parked_group";

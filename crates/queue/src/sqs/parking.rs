@@ -13,6 +13,8 @@ pub(super) struct Parking {
     parked: BTreeSet<GroupId>,
     /// The leases that keep a group back, as SQS gave them last.
     held: HashMap<GroupId, Vec<Receipt>>,
+    /// When those leases must be made longer.
+    renew_at: Option<Instant>,
     /// Redriven messages that nobody has received yet.
     waiting: VecDeque<Delivery>,
     /// Redriven messages that were handed out, until when their lease lasts.
@@ -82,8 +84,30 @@ impl Parking {
         }
     }
 
-    /// Parts what was received into what may be handed out and the leases to keep.
-    pub(super) fn sort(&mut self, deliveries: Vec<Delivery>) -> (Vec<Delivery>, Vec<Receipt>) {
+    /// The leases to make longer now, at most once in `every`.
+    pub(super) fn renewal(&mut self, every: Duration) -> Vec<Receipt> {
+        let now = Instant::now();
+        if self.held.is_empty() || self.renew_at.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        self.renew_at = Some(now + every);
+        self.held.values().flatten().cloned().collect()
+    }
+
+    /// A lease that kept a group back has ended.
+    pub(super) fn lost(&mut self, receipt: &Receipt) {
+        for receipts in self.held.values_mut() {
+            receipts.retain(|held| held != receipt);
+        }
+        self.held.retain(|_, receipts| !receipts.is_empty());
+    }
+
+    /// Parts what was received into what may be handed out and the leases to keep, first renewed after `every`.
+    pub(super) fn sort(
+        &mut self,
+        deliveries: Vec<Delivery>,
+        every: Duration,
+    ) -> (Vec<Delivery>, Vec<Receipt>) {
         let now = Instant::now();
         let (withheld, free): (Vec<_>, Vec<_>) =
             deliveries.into_iter().partition(|delivery| self.withholds(&delivery.envelope.group, now));
@@ -92,6 +116,9 @@ impl Parking {
             fresh.entry(delivery.envelope.group).or_default().push(delivery.receipt);
         }
         let receipts = fresh.values().flatten().cloned().collect();
+        if self.held.is_empty() {
+            self.renew_at = Some(now + every);
+        }
         // A group comes again when its old leases have ended.
         self.held.extend(fresh);
         (free, receipts)
@@ -144,12 +171,13 @@ mod tests {
         let mut parking = Parking::default();
         let group = GroupId::digest(&["a"]);
         parking.park(group.clone());
-        let (free, held) = parking.sort(vec![delivery("a", "1"), delivery("b", "2"), delivery("a", "3")]);
+        let (free, held) =
+            parking.sort(vec![delivery("a", "1"), delivery("b", "2"), delivery("a", "3")], MINUTE);
         assert_eq!((receipts(&free), names(&held)), (vec!["2"], vec!["1", "3"]));
         assert_eq!(parking.counts(), (1, 2));
         assert_eq!(names(&parking.unpark(&group)), ["3", "1"]);
         assert_eq!(parking.counts(), (0, 0));
-        assert_eq!(receipts(&parking.sort(vec![delivery("a", "4")]).0), ["4"]);
+        assert_eq!(receipts(&parking.sort(vec![delivery("a", "4")], MINUTE).0), ["4"]);
     }
 
     #[test]
@@ -157,8 +185,8 @@ mod tests {
         let mut parking = Parking::default();
         let group = GroupId::digest(&["a"]);
         parking.park(group.clone());
-        parking.sort(vec![delivery("a", "old")]);
-        parking.sort(vec![delivery("a", "new")]);
+        parking.sort(vec![delivery("a", "old")], MINUTE);
+        parking.sort(vec![delivery("a", "new")], MINUTE);
         assert_eq!(names(&parking.unpark(&group)), ["new"]);
     }
 
@@ -170,7 +198,7 @@ mod tests {
         parking.redrive(delivery("a", "first"));
         parking.redrive(delivery("a", "second"));
         assert!(parking.unpark(&group).is_empty());
-        assert_eq!(names(&parking.sort(vec![delivery("a", "later")]).1), ["later"]);
+        assert_eq!(names(&parking.sort(vec![delivery("a", "later")], MINUTE).1), ["later"]);
         assert_eq!(receipts(&parking.hand_out(10, MINUTE)), ["first"], "one of a group at a time");
         assert!(parking.hand_out(10, MINUTE).is_empty());
         assert!(parking.ended(&Receipt::new("first")).is_empty(), "the second is still to come");
@@ -183,8 +211,24 @@ mod tests {
         let mut parking = Parking::default();
         parking.redrive(delivery("a", "first"));
         parking.hand_out(10, Duration::ZERO);
-        assert_eq!(receipts(&parking.sort(vec![delivery("a", "later")]).0), ["later"]);
+        assert_eq!(receipts(&parking.sort(vec![delivery("a", "later")], MINUTE).0), ["later"]);
         parking.extended(&Receipt::new("first"), Instant::now() + MINUTE);
-        assert_eq!(names(&parking.sort(vec![delivery("a", "later")]).1), ["later"]);
+        assert_eq!(names(&parking.sort(vec![delivery("a", "later")], MINUTE).1), ["later"]);
+    }
+
+    #[test]
+    fn leases_of_parked_groups_are_renewed_in_time_and_lost_ones_are_not() {
+        let mut parking = Parking::default();
+        parking.park(GroupId::digest(&["a"]));
+        parking.sort(vec![delivery("a", "1"), delivery("a", "2")], MINUTE);
+        assert!(parking.renewal(MINUTE).is_empty(), "not yet");
+        parking.renew_at = Some(Instant::now());
+        assert_eq!(names(&parking.renewal(MINUTE)), ["1", "2"]);
+        assert!(parking.renewal(MINUTE).is_empty(), "not again");
+        parking.lost(&Receipt::new("1"));
+        parking.renew_at = Some(Instant::now());
+        assert_eq!(names(&parking.renewal(MINUTE)), ["2"]);
+        parking.lost(&Receipt::new("2"));
+        assert_eq!(parking.counts(), (1, 0));
     }
 }

@@ -26,7 +26,7 @@ queue::contract_tests!([] open =>
     wakes_a_waiting_receive, wakes_when_a_group_is_freed, dead_letters_leave_the_queue,
     refuses_what_cannot_be_carried, carries_a_body_of_the_limit, counts, consumers_share_without_overlap,
     fences_stale_receipts, dropped_receives_strand_nothing, lists_and_shows_dead_letters,
-    skips_dead_letters, redrives_dead_letters, refuses_a_redrive_that_rolls_back, withholds_parked_groups,
+    lists_many_dead_letters_of_a_group, skips_dead_letters, redrives_dead_letters, refuses_a_redrive_that_rolls_back, withholds_parked_groups,
     a_redrive_in_a_parked_group_goes_first,
 );
 
