@@ -54,6 +54,7 @@ pub(crate) async fn dead_letters(file: &Path) -> io::Result<Vec<Mark>> {
     let mut marks = Vec::new();
     for summary in letters.list(None, None, u32::MAX).await.map_err(io::Error::other)? {
         let record = letters.show(&summary.id).await.map_err(io::Error::other)?;
+        eprintln!("dead letter after {} attempts: {}", record.letter.attempts, record.letter.reason.as_str());
         marks.extend(Mark::find(record.envelope.body.as_bytes()));
     }
     Ok(marks)
