@@ -142,7 +142,7 @@ async fn f07_a_power_failure_takes_no_answered_write_and_no_noted_outcome() {
     let recording = recorded(bridge, Role::Up, async |bridge| {
         let load = load(bridge);
         // Writers at once, so that commits are shared, and the endpoint away for a while, so that some wait.
-        for (first, last, down) in [(1, 4, false), (5, 8, true), (9, 12, false)] {
+        for (first, last, down) in [(1, 3, false), (4, 5, true), (6, 8, false)] {
             if down {
                 endpoint.down()
             } else {
