@@ -6,30 +6,59 @@
 use std::{cell::RefCell, fmt, time::Duration};
 
 use axum::{body::Body, http::HeaderMap, http::header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout_at},
+};
 
 use crate::{error::HookError, resource_types};
 
-/// How long the body says it is; the limit when it does not say.
+/// Checks how long the body says it is.
 ///
 /// # Errors
 /// 413 when it says more than the limit: it is not read at all.
-pub(crate) fn announced(headers: &HeaderMap, limit: usize) -> Result<usize, HookError> {
-    let Some(length) = headers.get(header::CONTENT_LENGTH) else { return Ok(limit) };
+pub(crate) fn check_announced(headers: &HeaderMap, limit: usize) -> Result<(), HookError> {
+    let Some(length) = headers.get(header::CONTENT_LENGTH) else { return Ok(()) };
     let length = length.to_str().ok().and_then(|length| length.parse().ok()).unwrap_or(usize::MAX);
-    if length > limit { Err(HookError::BodyTooLarge { limit }) } else { Ok(length) }
+    if length > limit { Err(HookError::BodyTooLarge { limit }) } else { Ok(()) }
 }
 
-/// Reads the whole body.
-pub(crate) async fn receive(body: Body, limit: usize, time: Duration) -> Result<Bytes, HookError> {
-    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(HookError::BodyTooLarge { limit }),
-        Ok(Err(_)) => Err(HookError::BodyCutOff),
-        Err(_) => Err(HookError::BodyTimeout),
+/// Reads the whole body. `room` is counted in KiB and taken for what has arrived, not for what was announced: a
+/// thousand clients that announce much and send nothing leave it to the others.
+pub(crate) async fn receive(
+    body: Body,
+    limit: usize,
+    room: &Semaphore,
+    time: Duration,
+) -> Result<(Bytes, Option<SemaphorePermit<'_>>), HookError> {
+    let until = Instant::now() + time;
+    let mut body = Limited::new(body, limit);
+    let (mut bytes, mut share) = (BytesMut::new(), None::<SemaphorePermit<'_>>);
+    loop {
+        let data = match timeout_at(until, body.frame()).await {
+            Ok(None) => return Ok((bytes.freeze(), share)),
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
+                return Err(HookError::BodyTooLarge { limit });
+            }
+            Ok(Some(Err(_))) => return Err(HookError::BodyCutOff),
+            Err(_) => return Err(HookError::BodyTimeout),
+        };
+        let taken = share.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let more = (bytes.len() + data.len()).div_ceil(1024).saturating_sub(taken);
+        if more > 0 {
+            let more = room.acquire_many(u32::try_from(more).unwrap_or(u32::MAX));
+            let Ok(Ok(more)) = timeout_at(until, more).await else { return Err(HookError::TooManyRequests) };
+            match &mut share {
+                Some(share) => share.merge(more),
+                None => share = Some(more),
+            }
+        }
+        bytes.extend_from_slice(&data);
     }
 }
 

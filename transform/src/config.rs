@@ -46,9 +46,10 @@ pub struct HookConfig {
     pub base_path: String,
     /// The most a request body may hold, in bytes. The router of FHIR Works on AWS lets 6 MB through.
     pub max_body_bytes: usize,
-    /// The most that bodies of all requests together may hold, in bytes; a body waits for room.
+    /// The most that bodies of all requests together may hold, in bytes, as far as they have arrived; a body waits
+    /// for room.
     pub max_buffered_bytes: usize,
-    /// Time for a request body to arrive, and for room to read it into.
+    /// Time for a request body to arrive, waits for room included.
     #[serde(with = "service::config::duration")]
     pub body_timeout: Duration,
     /// Time for the head of a request to arrive, idle time between two requests included. Longer than a load

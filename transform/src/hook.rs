@@ -11,7 +11,7 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, Method, request::Parts},
     response::Response,
 };
 use clock::Clock;
@@ -101,8 +101,10 @@ impl Hook {
         if self.is_draining() {
             return Err(HookError::Draining);
         }
-        let _permit = self.requests.try_acquire().map_err(|_| HookError::TooManyRequests)?;
         let (parts, body) = request.into_parts();
+        // A request with a body counts once that is here: who is slow to send takes no place of those who are not.
+        let counts = !matches!(parts.method, Method::POST | Method::PUT);
+        let _place = if counts { Some(self.admit()?) } else { None };
         let place = routes::place(&self.base, parts.uri.path())?;
         if !negotiate::check_format(parts.uri.query())? {
             negotiate::check_accept(&parts.headers)?;
@@ -160,14 +162,13 @@ impl Hook {
     pub(crate) async fn receive(&self, parts: &Parts, body: Body) -> Result<Content<'_>, HookError> {
         let headers = &parts.headers;
         let limit = self.max_body_bytes;
-        let size = body::announced(headers, limit)?;
-        let room = self.buffers.acquire_many(u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX));
-        let room = match tokio::time::timeout(self.body_timeout, room).await {
-            Ok(Ok(room)) => room,
-            Ok(Err(_)) | Err(_) => return Err(HookError::TooManyRequests),
-        };
-        let bytes = body::receive(body, limit, self.body_timeout).await?;
-        Ok(Content { bytes, _room: room })
+        body::check_announced(headers, limit)?;
+        let (bytes, room) = body::receive(body, limit, &self.buffers, self.body_timeout).await?;
+        Ok(Content { bytes, _room: room, _place: self.admit()? })
+    }
+
+    fn admit(&self) -> Result<SemaphorePermit<'_>, HookError> {
+        self.requests.try_acquire().map_err(|_| HookError::TooManyRequests)
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {
@@ -246,10 +247,11 @@ impl Hook {
     }
 }
 
-/// A body, and its share of the room for bodies until the request is answered.
+/// A body, with its share of the room for bodies and its place among the requests until it is answered.
 pub(crate) struct Content<'h> {
     pub(crate) bytes: bytes::Bytes,
-    _room: SemaphorePermit<'h>,
+    _room: Option<SemaphorePermit<'h>>,
+    _place: SemaphorePermit<'h>,
 }
 
 impl Content<'_> {

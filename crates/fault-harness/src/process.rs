@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -139,6 +139,19 @@ impl Drop for Process {
             // It ended before: nothing is left to kill.
         }
     }
+}
+
+/// Lets this process, and those it starts from now on, open so many files, as far as the system allows it.
+///
+/// # Errors
+/// The system refuses.
+pub fn raise_open_files(wanted: u64) -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+    Ok(setrlimit(Resource::Nofile, Rlimit { current, ..limit })?)
 }
 
 /// Reads a pipe on a thread of its own, so that the child never blocks on it.

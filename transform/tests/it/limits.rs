@@ -114,6 +114,29 @@ async fn more_requests_than_the_limit_are_429() {
 }
 
 #[tokio::test]
+async fn a_client_that_announces_much_and_sends_nothing_takes_nobody_s_place() {
+    let hook = TestHook::start_with(|config| {
+        config.max_requests = 1;
+        config.max_body_bytes = 8 * 1024;
+        config.max_buffered_bytes = 8 * 1024;
+        config.body_timeout = DEADLINE;
+    })
+    .await;
+    let head = b"PUT /persistence/Patient/p-9 HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 8000\r\n\r\n";
+    let mut crowd = Vec::new();
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(hook.address).await.unwrap();
+        stream.write_all(head).await.unwrap();
+        let mut go_on = [0; 12];
+        stream.read_exact(&mut go_on).await.unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100", "its body is waited for");
+        crowd.push(stream);
+    }
+    assert_eq!(hook.put("p-1", &patient("p-1", "A")).await.status, 201);
+    assert_eq!(hook.get("p-1").await.status, 200);
+}
+
+#[tokio::test]
 async fn bodies_wait_for_room_and_not_for_ever() {
     let hook = TestHook::start_with(|config| {
         config.max_body_bytes = 2048;

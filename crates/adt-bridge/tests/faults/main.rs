@@ -26,6 +26,7 @@ mod receiver;
 mod rig;
 mod rows;
 mod signals;
+mod slow_clients;
 mod tls;
 mod upgrade;
 mod watched_queue;
