@@ -14,6 +14,7 @@ use hl7v2::{AckCode, Acknowledgment};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
+    confirm::confirm,
     connection::Open,
     delivery::answer,
     disposition::{Answer, decide},
@@ -98,6 +99,7 @@ pub(crate) async fn hear(shared: &Shared, open: &mut Open) -> bool {
         let patience = if heard { Duration::ZERO } else { PATIENCE };
         let Ok(frame) = open.connection.receive_until(Instant::now() + patience).await else { break };
         let Ok(acknowledgment) = Acknowledgment::from_bytes(frame.as_bytes()) else { return false };
+        confirm(shared, open, &frame, &acknowledgment).await;
         if shared.awaiting.offer(acknowledgment).is_err() {
             return false;
         }

@@ -69,6 +69,9 @@ pub struct Policy {
     /// Take a positive acknowledgment without MSA-2 as ours. Safe only because one message is on the wire at a
     /// time; for endpoints that cannot do better.
     pub accept_blank_control_id: bool,
+    /// Release of MLLP that the endpoint speaks, 1 or 2. With 2 the blocks `0x06` and `0x15` are its commit
+    /// acknowledgments, which name no message, and its own acknowledgments are confirmed with `0x06`.
+    pub mllp_release: u8,
     /// Tries of a message that is answered with an error without a clear cause.
     pub max_errors: u32,
     /// Tries of a message that is rejected without a clear cause.
@@ -103,6 +106,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             accept_blank_control_id: false,
+            mllp_release: 1,
             max_errors: 5,
             max_rejects: 3,
             max_passing_faults: 20,
@@ -134,6 +138,9 @@ impl Config {
         }
         if self.policy.retry_cap < self.policy.retry_base || self.policy.retry_base.is_zero() {
             problem("policy.retry_base", "must be above zero and at most `retry_cap`");
+        }
+        if !matches!(self.policy.mllp_release, 1 | 2) {
+            problem("policy.mllp_release", "must be 1 or 2");
         }
         if !self.endpoint.tls.enabled && !self.allow_plaintext && !is_loopback(&self.endpoint.address) {
             problem(

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::{
     age::is_expired,
     application,
+    confirm::{commit_block, confirm},
     connection::Open,
     disposition::{Answer, Disposition, Match, decide},
     foreign,
@@ -50,8 +51,8 @@ struct Outcome {
 /// None: the message would be left unsettled until its lease ends.
 pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held) -> Finished {
     let began = Instant::now();
-    let (payload, application_wanted) = match prepare(shared, &held).await {
-        Prepared::Send { payload, application_wanted } => (payload, application_wanted),
+    let (payload, asked) = match prepare(shared, &held).await {
+        Prepared::Send { payload, asked } => (payload, asked),
         Prepared::Settled(disposition) => {
             settle(shared, held, disposition, None).await;
             return Finished { connection: Some(open), accepted: false };
@@ -67,8 +68,8 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
     held.history.attempts += 1;
     shared.stop_point.reached();
     let outcome = match open.connection.send(&payload).await {
-        Ok(()) => exchange(shared, &mut open, &mut held, application_wanted).await,
-        Err(error) if error.is_ambiguous() => lost(shared, &mut held, &error, application_wanted),
+        Ok(()) => exchange(shared, &mut open, &mut held, asked).await,
+        Err(error) if error.is_ambiguous() => lost(shared, &mut held, &error, asked.application),
         Err(error) => return unsent(shared, open, held, &error).await,
     };
     let facts = &held.delivery.envelope.attributes;
@@ -101,12 +102,20 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
     Finished { connection, accepted }
 }
 
+/// Which acknowledgments the message asks for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    /// An application acknowledgment besides a commit (MSH-16).
+    application: bool,
+    /// One acknowledgment of either kind: neither MSH-15 nor MSH-16 is valued (HL7 v2.5.1 §2.9.2).
+    original_mode: bool,
+}
+
 enum Prepared {
     Send {
         /// The body in the character set that its MSH-18 names.
         payload: Vec<u8>,
-        /// Whether MSH-16 asks for an application acknowledgment.
-        application_wanted: bool,
+        asked: Asked,
     },
     Settled(Disposition),
     NotOurs,
@@ -131,13 +140,13 @@ async fn prepare(shared: &Shared, held: &Held) -> Prepared {
     else {
         return unsendable;
     };
-    let application_wanted = !matches!(header.application_acknowledgment.as_str(), "" | "NE");
+    let asked = Asked {
+        application: !matches!(header.application_acknowledgment.as_str(), "" | "NE"),
+        original_mode: header.accept_acknowledgment.is_empty()
+            && header.application_acknowledgment.is_empty(),
+    };
     let Some(payload) = wire_bytes(&envelope.body, &header.charset_name) else { return unsendable };
-    if is_ours(shared, held).await {
-        Prepared::Send { payload, application_wanted }
-    } else {
-        Prepared::NotOurs
-    }
+    if is_ours(shared, held).await { Prepared::Send { payload, asked } } else { Prepared::NotOurs }
 }
 
 /// Whether the lease covers an exchange, extended where it must be.
@@ -179,7 +188,8 @@ fn wire_bytes(body: &str, charset_name: &str) -> Option<Vec<u8>> {
 }
 
 /// Reads until there is an answer to this message.
-async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, application_wanted: bool) -> Outcome {
+async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, asked: Asked) -> Outcome {
+    let application_wanted = asked.application;
     let deadline = Instant::now() + shared.connector.timeouts().acknowledgment;
     let mut cut_off = std::pin::pin!(shared.cut_off());
     let (mut stray, mut foreign) = (0, 0);
@@ -197,7 +207,19 @@ async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, application
             Ok(frame) => frame,
             Err(error) => return lost(shared, held, &error, application_wanted),
         };
-        let acknowledgment = Acknowledgment::from_bytes(frame.as_bytes());
+        let own = &held.delivery.envelope.attributes.control_id;
+        let block = match shared.config.policy.mllp_release {
+            2 => commit_block(&frame, own),
+            _ => None,
+        };
+        if asked.original_mode && block.as_ref().is_some_and(|block| block.code == AckCode::CA) {
+            // The message arrived; whether it is accepted is still to come.
+            continue;
+        }
+        let acknowledgment = block.map_or_else(|| Acknowledgment::from_bytes(frame.as_bytes()), Ok);
+        if let Ok(acknowledgment) = &acknowledgment {
+            confirm(shared, open, &frame, acknowledgment).await;
+        }
         let acknowledgment = match acknowledgment {
             Ok(acknowledgment) => match shared.awaiting.offer(acknowledgment) {
                 Ok(()) => continue,

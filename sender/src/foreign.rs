@@ -24,13 +24,13 @@ pub(crate) async fn refuse(open: &mut Open, frame: &Frame) -> bool {
 }
 
 fn refusal(header: &Header, now: jiff::Timestamp) -> String {
+    let (control_id, time) = stamp(now);
     let errors = [ReplyError { code: 200, meaning: "Unsupported message type", location: None }];
-    let reply = Reply {
-        code: AckCode::AR,
-        errors: &errors,
-        text: "",
-        control_id: &format!("{:x}", now.as_nanosecond()),
-        time: &now.strftime("%Y%m%d%H%M%S+0000").to_string(),
-    };
+    let reply = Reply { code: AckCode::AR, errors: &errors, text: "", control_id: &control_id, time: &time };
     reply.encode(Some(header))
+}
+
+/// MSH-10 and MSH-7 of what we answer.
+pub(crate) fn stamp(now: jiff::Timestamp) -> (String, String) {
+    (format!("{:x}", now.as_nanosecond()), now.strftime("%Y%m%d%H%M%S+0000").to_string())
 }

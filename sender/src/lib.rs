@@ -25,6 +25,7 @@ mod application;
 mod backoff;
 mod breaker;
 pub mod config;
+mod confirm;
 mod connection;
 mod delivery;
 mod disposition;

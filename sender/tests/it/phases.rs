@@ -102,3 +102,54 @@ async fn a_gap_is_kept_between_messages() {
     let frames = endpoint.frames(3).await;
     assert!(frames.windows(2).all(|pair| pair[1].at - pair[0].at >= gap));
 }
+
+const ACKNOWLEDGED: &[u8] = b"\x0b\x06\x1c\r";
+const NOT_ACKNOWLEDGED: &[u8] = b"\x0b\x15\x1c\r";
+
+#[tokio::test]
+async fn commit_blocks_count_under_mllp_release_2_only() {
+    for (release, fields, act, frames, delivered) in [
+        // Custody is all that was asked for.
+        (2, "|||AL|NE", Act::Bytes(vec![ACKNOWLEDGED]), 1, 1),
+        (2, "|||AL|NE", Act::Bytes(vec![NOT_ACKNOWLEDGED]), 2, 1),
+        // Original mode: the block says that it arrived, the acknowledgment that it is accepted.
+        (
+            2,
+            "",
+            Act::Bytes(vec![ACKNOWLEDGED, b"\x0bMSH|^~\\&|||||||ACK|a|P|2.5.1\rMSA|AA|m1\r\x1c\r"]),
+            1,
+            1,
+        ),
+        (2, "", Act::Bytes(vec![ACKNOWLEDGED]), 2, 1),
+        // Nobody announced blocks: the first try is lost.
+        (1, "|||AL|NE", Act::Bytes(vec![ACKNOWLEDGED]), 2, 1),
+    ] {
+        let endpoint = Endpoint::start(vec![act.clone()]).await;
+        let mut config = config(&endpoint.address);
+        config.policy.mllp_release = release;
+        let sender = Sender::start(config);
+        sender.queue.send(with_header("a", "m1", fields)).await.unwrap();
+        sender.drained().await;
+        let messages = endpoint.bodies().iter().filter(|body| body.starts_with("MSH")).count();
+        assert_eq!(messages, frames, "release {release}, {fields}, {act:?}");
+        assert!(sender.queue.dead().is_empty());
+        assert_eq!(sender.stop().await.delivered, delivered);
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledgment_that_wants_one_is_confirmed() {
+    const AA: &[u8] = b"\x0bMSH|^~\\&|S|F|R|F|||ACK^A28|ack7|P|2.5.1|||AL\rMSA|AA|m1\r\x1c\r";
+    for (release, confirmation) in [(1, "\rMSA|CA|ack7"), (2, "\u{6}")] {
+        let endpoint = Endpoint::start(vec![Act::Bytes(vec![AA]), Act::Silence]).await;
+        let mut config = config(&endpoint.address);
+        config.policy.mllp_release = release;
+        let sender = Sender::start(config);
+        sender.send("a", "m1").await;
+        let frames = endpoint.frames(2).await;
+        assert!(frames[1].body.contains(confirmation), "{}", frames[1].body);
+        sender.drained().await;
+        assert_eq!(endpoint.connections(), 1);
+        assert_eq!(sender.stop().await.delivered, 1);
+    }
+}
