@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fault_harness::{
-    endpoint::frame,
+    endpoint::{Endpoint, Script, Step, When, frame},
     oracle::{Evidence, Mark},
     proxy::{Close, Direction, Proxy},
 };
@@ -35,6 +35,7 @@ async fn f42_odd_framing_never_merges_two_messages() {
         ("padding", [b"\r\n \r".to_vec(), block(1), b"\r\n  ".to_vec(), block(2)].concat(), &[1, 2]),
         ("NUL between", [block(1), vec![0, 0], block(2)].concat(), &[1, 2]),
         ("VT inside", [vec![0x0B], message(1), block(2)].concat(), &[2]),
+        ("FS and silence", without(block(1), 1), &[1]),
         ("junk between", [block(1), b"hello".to_vec(), block(2)].concat(), &[1, 2]),
     ];
     for (name, bytes, stored) in cells {
@@ -54,6 +55,50 @@ async fn f42_odd_framing_never_merges_two_messages() {
             assert_eq!(bodies, expected, "{name} in pieces of {pieces}");
         }
     }
+}
+
+#[tokio::test]
+async fn f42_the_end_byte_inside_a_message_ends_nothing() {
+    let receiver = Receiver::start(|_| {}).await;
+    let mut client = receiver.connect().await;
+    let odd = [message(1), b"NTE|1\x1cx\r".to_vec()].concat();
+    client.write(&[frame(&odd), block(2)].concat()).await;
+    assert_eq!(client.acknowledgment().await, Some(("AA".to_owned(), "C1-1".to_owned())));
+    assert_eq!(client.acknowledgment().await, Some(("AA".to_owned(), "C1-2".to_owned())));
+    let mut bodies = receiver.stored().await;
+    bodies.sort();
+    assert_eq!(bodies, [odd, message(2)], "stored as it came");
+}
+
+/// The same list the other way: acknowledgments in odd framing. What is not understood costs a repeat, no message.
+#[tokio::test]
+async fn f42_acknowledgments_in_odd_framing_are_understood_or_cost_a_repeat() {
+    let cells: [(&str, &[u8], &[u8], usize); 9] = [
+        ("plain", b"\x0b", b"\x1c\r", 1),
+        ("missing CR", b"\x0b", b"\x1c", 1),
+        ("LF for CR", b"\x0b", b"\x1c\n", 1),
+        ("CR LF", b"\x0b", b"\x1c\r\n", 1),
+        ("padding", b"\r\n \x0b", b"\x1c\r", 1),
+        ("NUL", b"\x00\x00\x0b", b"\x1c\r\x00", 1),
+        ("junk before", b"hello\x0b", b"\x1c\r", 1),
+        ("VT twice", b"\x0bMSH|\x0b", b"\x1c\r", 1),
+        ("missing VT", b"", b"\x1c\r", 2),
+    ];
+    let endpoint = Endpoint::start(Script::accept()).await.expect("started");
+    let rig = Rig::start(endpoint.address(), |_| {});
+    let mut expected = 0;
+    let mut lost = 0;
+    for (group, (name, before, after, sends)) in (1..).zip(cells) {
+        let acknowledgment = format!("MSH|^~\\&|E|F|B|F|||ACK|A{group}|T|2.5.1\rMSA|AA|C{group}-1\r");
+        let bytes = [before, acknowledgment.as_bytes(), after].concat();
+        endpoint.script(Script::accept().times(1, When::Always, vec![Step::Store, Step::Raw(bytes)]));
+        rig.send(Mark { group, version: 1 }).await;
+        rig.drained().await;
+        expected += sends;
+        lost += sends as u64 - 1;
+        assert_eq!(endpoint.received().len(), expected, "{name}");
+    }
+    rig.settles(&endpoint, lost).await;
 }
 
 #[tokio::test]
