@@ -173,6 +173,20 @@ impl Registry {
         (Some(system), aside)
     }
 
+    /// True where the designator of a system reads back as that system, which needs no change to be written.
+    pub(crate) fn is_carried(&self, system: &str) -> bool {
+        if let Some(entry) = self.entry(system) {
+            return entry.system == system;
+        }
+        if let Some(oid) = system.strip_prefix("urn:oid:") {
+            return !oid.is_empty();
+        }
+        if let Some(uuid) = system.strip_prefix("urn:uuid:") {
+            return !uuid.is_empty() && matches!(lower_case(uuid), Cow::Borrowed(_));
+        }
+        is_absolute_uri(system) && !system.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:"))
+    }
+
     /// A system in one component, for CX.10.3 (the text form of a designator).
     pub(crate) fn to_text<'a>(&'a self, system: &'a str) -> &'a str {
         match self.entry(system) {

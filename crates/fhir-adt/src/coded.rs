@@ -300,6 +300,20 @@ pub(crate) fn v2_code<'a>(coding: &'a Coding<'_>, table: Table, site: &'a Site) 
     }
 }
 
+/// True where a coding that stands alone in its concept, without version, maps to the table and reads back as itself.
+pub(crate) fn is_carried(coding: &Coding<'_>, table: Table, site: &Site) -> bool {
+    match class(coding, table, site) {
+        Class::Maps(_) => true,
+        Class::MapsExactly(v2) => match site.codes.to_fhir(table, &v2, site.codes.version()) {
+            Some((uri, code)) => {
+                coding.system.as_deref() == Some(uri) && coding.code.as_deref() == Some(code)
+            }
+            None => coding.system.as_deref() == Some(system::LANGUAGE),
+        },
+        Class::OfTable | Class::Unmapped => false,
+    }
+}
+
 /// Reads a coded field; `None` where it is empty.
 pub(crate) fn read<'m>(
     field: &Repetition<'m>,

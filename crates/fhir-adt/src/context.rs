@@ -71,14 +71,30 @@ impl fmt::Debug for AdtMessage {
 }
 
 /// A Patient as messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Holds patient data: `Debug` shows the messages' events and the report, neither of which has any.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Conversion {
     /// What to send, in this order; empty where the configuration sends nothing for the event.
     pub messages: Vec<AdtMessage>,
     /// What was repaired and what is lost.
     pub report: Report,
+    /// The Patient, as JSON, that a reader of the first message sees: what was carried. `None` where that was not asked
+    /// for ([`JsonWrite::read_back`]), where there is no message, or where it says nothing of the patient's state (a
+    /// delete, a link, the merge of another record into this one).
+    pub read_back: Option<Vec<u8>>,
     /// Where the values of the first message came from, where that is remembered.
     pub(crate) provenance: Vec<Provenance>,
+}
+
+impl fmt::Debug for Conversion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conversion")
+            .field("messages", &self.messages)
+            .field("report", &self.report)
+            .field("read_back", &self.read_back.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Conversion {
@@ -88,6 +104,39 @@ impl Conversion {
     pub fn provenance(&self) -> &[Provenance] {
         &self.provenance
     }
+}
+
+/// A write as it came over the wire.
+///
+/// Holds patient data: `Debug` shows the size only.
+#[derive(Clone, Copy)]
+pub struct JsonWrite<'a> {
+    /// The Patient, JSON in UTF-8.
+    pub json: &'a [u8],
+    /// What wrote it.
+    pub interaction: Interaction,
+    /// Given by a server that names and dates its resources: `Patient.id` becomes that of the context and
+    /// `meta.lastUpdated` this instant; a `meta.versionId` is left out. `None` leaves the Patient as it is.
+    pub last_updated: Option<&'a str>,
+    /// Also find out what the first message says of the patient ([`Conversion::read_back`]).
+    pub read_back: bool,
+}
+
+impl fmt::Debug for JsonWrite<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonWrite").field("bytes", &self.json.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why JSON is not sent as a message.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonError {
+    /// It is not JSON; the place is in the source.
+    #[error("the Patient is not JSON")]
+    NotJson(#[from] serde_json::Error),
+    /// It must not be sent.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
 }
 
 /// A Patient that is not sent.

@@ -1,7 +1,8 @@
 //! The FHIR R4 Patient and its data types, as far as the mapping reads them.
 //!
-//! Elements that are not named here have no home in HL7 v2; they stay in the JSON value that these types are read
-//! from, and the comparison of [`crate::compare`] tells what became of them. Texts are borrowed from where they were
+//! Most elements without a home in HL7 v2 are not named here; they stay in the JSON value that these types are read
+//! from, and the comparison of [`crate::compare`] tells what became of them. Those that ordinary Patients have are
+//! named for [`crate::ordinary`], which reads no JSON value. Texts are borrowed from where they were
 //! read, JSON or message.
 
 mod read;
@@ -9,7 +10,7 @@ mod read;
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 pub(crate) use read::{Read, Strictness};
 
@@ -45,6 +46,8 @@ data_type!(
         "resourceType" resource_type: Str<'a>,
         "id" id: Option<Str<'a>>,
         "meta" meta: Option<Meta<'a>>,
+        "language" language: Option<Str<'a>>,
+        "text" text: Option<Narrative<'a>>,
         "contained" contained: Vec<Value>,
         "extension" extension: Vec<Extension<'a>>,
         "identifier" identifier: Vec<Identifier<'a>>,
@@ -64,16 +67,24 @@ data_type!(
         "contact" contact: Vec<Contact<'a>>,
         "communication" communication: Vec<Communication<'a>>,
         "generalPractitioner" general_practitioner: Vec<Reference<'a>>,
+        "managingOrganization" managing_organization: Option<Reference<'a>>,
         "link" link: Vec<Link<'a>>,
     }
 );
 
 data_type!(
-    /// Meta, without what the server owns.
+    /// Meta.
     Meta {
         "versionId" version_id: Option<Str<'a>>,
         "lastUpdated" last_updated: Option<Str<'a>>,
+        "source" source: Option<Str<'a>>,
+        "profile" profile: Vec<Str<'a>>,
     }
+);
+
+data_type!(
+    /// Narrative.
+    Narrative { "status" status: Option<Str<'a>>, "div" div: Option<Str<'a>>, }
 );
 
 data_type!(
@@ -87,10 +98,13 @@ data_type!(
         "url" url: Str<'a>,
         "extension" extension: Vec<Extension<'a>>,
         "valueAddress" value_address: Option<Box<Address<'a>>>,
+        "valueBoolean" value_boolean: Option<bool>,
         "valueCode" value_code: Option<Str<'a>>,
         "valueCodeableConcept" value_codeable_concept: Option<CodeableConcept<'a>>,
         "valueCoding" value_coding: Option<Coding<'a>>,
         "valueDateTime" value_date_time: Option<Str<'a>>,
+        "valueDecimal" value_decimal: Option<Number>,
+        "valueInteger" value_integer: Option<i64>,
         "valueString" value_string: Option<Str<'a>>,
     }
 );
@@ -99,6 +113,7 @@ data_type!(
     /// Identifier.
     Identifier {
         "extension" extension: Vec<Extension<'a>>,
+        "use" r#use: Option<Str<'a>>,
         "type" r#type: Option<CodeableConcept<'a>>,
         "system" system: Option<Str<'a>>,
         "value" value: Option<Str<'a>>,

@@ -137,6 +137,17 @@ pub(crate) fn joined(name: &HumanName<'_>) -> String {
     parts.chain(name.suffix.iter().flatten()).map(|part| &**part).collect::<Vec<_>>().join(" ")
 }
 
+/// True for the text that a name's parts make.
+pub(crate) fn is_joined(text: &str, name: &HumanName<'_>) -> bool {
+    let parts = name.prefix.iter().flatten().chain(name.given.iter().flatten());
+    let parts = parts.chain(&name.family).chain(name.suffix.iter().flatten());
+    let rest = parts.enumerate().try_fold(text, |rest, (index, part)| {
+        let rest = if index > 0 { rest.strip_prefix(' ')? } else { rest };
+        rest.strip_prefix(&**part)
+    });
+    rest == Some("")
+}
+
 fn extension_code<'a>(extensions: &'a [Extension<'_>], url: &str) -> Option<&'a str> {
     fhir::extension(extensions, url)?.value_code.as_deref()
 }

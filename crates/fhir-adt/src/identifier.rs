@@ -189,6 +189,7 @@ pub(crate) fn read<'m>(
     }
     Some(Identifier {
         extension,
+        r#use: None,
         r#type: type_code.map(type_of),
         system,
         value: Some(value),

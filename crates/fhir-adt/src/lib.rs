@@ -82,6 +82,7 @@ mod mapper;
 pub mod merge;
 pub mod nk1;
 pub mod normalise;
+mod ordinary;
 mod origins;
 mod patch;
 mod path;
@@ -104,7 +105,8 @@ pub use config::{
     Merge, MergeTrigger, Pix, ProcessingId, Profile, RegistryEntry, Residue, Seealso, UpdateMode,
 };
 pub use context::{
-    AdtMessage, Conversion, Interaction, Lookup, MappingContext, MappingError, ReadBack, Rejection, Subject,
+    AdtMessage, Conversion, Interaction, JsonError, JsonWrite, Lookup, MappingContext, MappingError,
+    ReadBack, Rejection, Subject,
 };
 pub use mapper::Mapper;
 pub use report::{Issue, IssueType, Report, Severity};

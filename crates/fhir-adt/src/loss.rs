@@ -2,18 +2,34 @@
 //!
 //! What is lost is computed by comparing; this table only gives the words.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::compare::{Action, Difference};
 use crate::config::CharsetName;
+use crate::path::Path;
 use crate::report::{Issue, IssueType, Severity};
 use crate::site::Site;
 
-/// One reason: the element, without indexes, at the end of a FHIRPath, the rule, and the words.
-type Reason = (&'static str, &'static str, &'static str);
+/// Why something is lost.
+#[derive(Debug)]
+pub(crate) struct Reason {
+    /// The element, without indexes, at the end of a FHIRPath.
+    element: &'static str,
+    rule: &'static str,
+    /// The rule and the words.
+    diagnostics: &'static str,
+}
+
+macro_rules! reasons {
+    ($(($element:literal, $rule:literal, $words:literal),)+) => {
+        &[$(Reason { element: $element, rule: $rule, diagnostics: concat!($rule, ": ", $words) },)+]
+    };
+}
 
 /// The first match counts.
-const REASONS: &[Reason] = &[
+const REASONS: &[Reason] = reasons![
     ("Patient.active", "10.2", "HL7 v2 has no place for it"),
     ("Patient.text", "10.2", "the narrative is not sent"),
     ("Patient.language", "10.2", "HL7 v2 has no place for the language of the resource"),
@@ -65,12 +81,48 @@ const REASONS: &[Reason] = &[
     (
         "Patient.generalPractitioner",
         "4.6",
-        "PD1-4 is withdrawn from 2.7; a reference without identifier and name is not sent",
+        "PD1-4 is withdrawn from 2.7; a reference without identifier and name is not sent"
     ),
     ("generalPractitioner.reference", "4.6", "the identifier is sent instead"),
     ("birthDate.extension", "5.1", "only a birth time on the birth date has a place"),
     ("extension", "5.1", "the extension has no place in this version"),
+    // Any other element that is missing, changed, or there in addition.
+    ("+", "10.2", "HL7 v2 has no place for it"),
+    ("~", "10.1", "reads back changed"),
+    ("-", "10.1", "reads back with more than was given"),
 ];
+
+/// The reason for that row of the table, found at compile time.
+pub(crate) const fn reason(element: &str) -> &'static Reason {
+    let mut row = 0;
+    while row < REASONS.len() {
+        if is_equal(REASONS[row].element, element) {
+            return &REASONS[row];
+        }
+        row += 1;
+    }
+    panic!("the table has no such row")
+}
+
+const fn is_equal(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+/// The issue for an element that is known to be lost.
+pub(crate) fn lost(reason: &'static Reason, code: IssueType, path: &Path<'_>) -> Issue {
+    Issue {
+        severity: Severity::Information,
+        code,
+        expression: path.expression(),
+        rule: reason.rule,
+        diagnostics: Cow::Borrowed(reason.diagnostics),
+    }
+}
 
 /// Elements that are lost as a detail of what is sent in their place.
 const DETAILS: [&str; 2] = ["generalPractitioner.reference", "coding.display"];
@@ -92,16 +144,21 @@ pub(crate) fn issue(difference: &Difference<'_>, source_path: &str, site: &Site)
         let reason = "the message's character set lacks a character; it became a question mark";
         return Issue::new(Severity::Information, IssueType::Incomplete, "ESC-6", source_path, reason);
     }
-    let found = REASONS.iter().find(|(element, ..)| {
-        plain.strip_suffix(element).is_some_and(|head| head.is_empty() || head.ends_with('.'))
+    let found = REASONS.iter().find(|reason| {
+        plain.strip_suffix(reason.element).is_some_and(|head| head.is_empty() || head.ends_with('.'))
     });
-    let (rule, reason) = match (found, difference.action) {
-        (Some((_, rule, reason)), _) => (*rule, *reason),
-        (None, Action::Add) => ("10.2", "HL7 v2 has no place for it"),
-        (None, Action::Replace) => ("10.1", "reads back changed"),
-        (None, Action::Remove) => ("10.1", "reads back with more than was given"),
-    };
-    Issue::new(Severity::Information, code, rule, source_path, reason)
+    let reason = found.unwrap_or(match difference.action {
+        Action::Add => const { reason("+") },
+        Action::Replace => const { reason("~") },
+        Action::Remove => const { reason("-") },
+    });
+    Issue {
+        severity: Severity::Information,
+        code,
+        expression: source_path.to_owned(),
+        rule: reason.rule,
+        diagnostics: Cow::Borrowed(reason.diagnostics),
+    }
 }
 
 /// The losses after which a receiver may act wrongly.

@@ -49,18 +49,47 @@ impl<'a> Path<'a> {
     }
 }
 
+impl Path<'_> {
+    /// The FHIRPath, in one allocation for most.
+    pub(crate) fn expression(&self) -> String {
+        let mut out = String::with_capacity(48);
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) {
+        if let Some(parent) = self.parent {
+            parent.write(out);
+        }
+        match self.step {
+            Step::Member(name) if self.parent.is_none() => out.push_str(name),
+            Step::Member(name) => {
+                out.push('.');
+                out.push_str(name.strip_prefix('_').unwrap_or(name));
+            }
+            Step::Index(index) => push_index(index, out),
+        }
+    }
+}
+
+fn push_index(index: usize, out: &mut String) {
+    out.push('[');
+    let mut place = 1;
+    while index / place >= 10 {
+        place *= 10;
+    }
+    while place > 0 {
+        out.push(char::from_digit(u32::try_from(index / place % 10).unwrap_or(0), 10).unwrap_or('0'));
+        place /= 10;
+    }
+    out.push(']');
+}
+
 /// As in FHIRPath, but with the names of the JSON: `Patient.deceasedBoolean` rather than `Patient.deceased`. The
 /// `_name` of a primitive element is that element.
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            parent.fmt(f)?;
-        }
-        match self.step {
-            Step::Member(name) if self.parent.is_none() => f.write_str(name),
-            Step::Member(name) => write!(f, ".{}", name.strip_prefix('_').unwrap_or(name)),
-            Step::Index(index) => write!(f, "[{index}]"),
-        }
+        f.write_str(&self.expression())
     }
 }
 

@@ -240,6 +240,14 @@ fn joined<'a>(codings: impl Iterator<Item = Coding<'a>>) -> Option<Str<'a>> {
     })
 }
 
+/// True where a coding with a system reads back as itself.
+pub(crate) fn is_carried(kind: Kind, coding: &Coding<'_>, site: &Site) -> bool {
+    let (Some(uri), Some(code)) = (coding.system.as_deref(), coding.code.as_deref()) else { return false };
+    // One that maps stands in the second triplet; the others must not be read as a code of the table.
+    let mapped = kind == Kind::Ethnicity && site.codes.to_v2(Table::Ethnicity, Some(uri), code).is_some();
+    mapped || crate::coding_system::table_number(&site.systems.name(uri)).is_none()
+}
+
 /// True where a text is what the displays make.
 fn is_joined<'a>(text: &str, codings: impl Iterator<Item = Coding<'a>>) -> bool {
     joined(codings).as_deref() == Some(text)

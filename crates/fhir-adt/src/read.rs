@@ -53,7 +53,7 @@ pub(crate) fn patient<'m>(message: &'m Message<'_>, pid: &Segment<'m>, reading: 
         id: identifier::logical_id(pid, reading.site),
         meta: last_updated
             .filter(|updated| updated.contains('T'))
-            .map(|updated| Meta { last_updated: Some(updated.into()), version_id: None }),
+            .map(|updated| Meta { last_updated: Some(updated.into()), ..Meta::default() }),
         extension: patient_extension::read(pid, pd1.as_ref(), reading),
         identifier: identifiers(pid, reading),
         name: names(pid, reading),

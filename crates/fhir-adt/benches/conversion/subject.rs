@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fhir_adt::{Conversion, Interaction, Mapper, MappingConfig, MappingContext};
+use fhir_adt::{Conversion, Interaction, JsonWrite, Mapper, MappingConfig, MappingContext};
 use serde_json::Value;
 
 /// One Patient, as JSON and as the message it becomes.
@@ -29,8 +29,8 @@ pub(crate) fn mapper() -> Mapper {
 
 /// FHIR → ER7 as the hook does it, from the bytes of a request.
 pub(crate) fn to_adt(mapper: &Mapper, json: &[u8]) -> Conversion {
-    let patient: Value = serde_json::from_slice(json).expect("JSON");
-    mapper.patient_to_adt(&patient, Interaction::Update, &context()).expect("valid input")
+    let write = JsonWrite { json, interaction: Interaction::Update, last_updated: None, read_back: false };
+    mapper.patient_json_to_adt(&write, &context()).expect("valid input")
 }
 
 /// ER7 → FHIR, to the bytes of an answer.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// What to do about JSON that is not an ordinary element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ macro_rules! plain {
     )+};
 }
 
-plain!(bool, i64, u64);
+plain!(bool, i64, u64, Number);
 
 /// Content that the mapping does not look into.
 impl<'de> Read<'de> for Value {

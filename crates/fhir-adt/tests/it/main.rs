@@ -10,6 +10,7 @@
 //! | `tables` | every row of `tables/*.csv`, in its direction |
 //! | `normal_form` | B1 to B12, and an independent `B` for the round trip |
 //! | `round_trip` | RT-1 to RT-5 over generated patients (`generate`), hostile text included |
+//! | `ordinary` | the short way from bytes gives what the long way gives |
 //! | `corpus` | collected patients and messages under `tests/corpus`, with an independent `validity` check |
 #![expect(
     clippy::expect_used,
@@ -29,6 +30,7 @@ mod input;
 mod merge;
 mod names;
 mod normal_form;
+mod ordinary;
 mod round_trip;
 mod rule_ids;
 mod tables;
