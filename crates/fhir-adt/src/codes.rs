@@ -3,6 +3,7 @@
 //! The rows are the CSV files in `tables/`, compiled in by `build.rs`; a site puts rows of its own before them.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use crate::Version;
 use crate::config::{CodeRow, Direction};
@@ -249,18 +250,39 @@ impl CodeMap {
         Self { rows, by_fhir, by_v2 }
     }
 
+    /// The rows of a FHIR code.
     fn with_code(&self, code: &str) -> impl Iterator<Item = &Row> + use<'_> {
         let start = self.by_fhir.partition_point(|&at| *self.rows[at].code < *code);
         let end = self.by_fhir.partition_point(|&at| *self.rows[at].code <= *code);
         self.by_fhir[start..end].iter().map(|&at| &self.rows[at])
     }
 
+    /// The rows of a v2 code.
     fn with_v2(&self, v2: &str) -> impl Iterator<Item = &Row> + use<'_> {
         let start = self.by_v2.partition_point(|&at| *self.rows[at].v2 < *v2);
         let end = self.by_v2.partition_point(|&at| *self.rows[at].v2 <= *v2);
         self.by_v2[start..end].iter().map(|&at| &self.rows[at])
     }
+
+    /// The first row of a FHIR code that `holds`. Short tables are looked through.
+    fn find_code(&self, code: &str, holds: impl Fn(&Row) -> bool) -> Option<&Row> {
+        if self.rows.len() <= SHORT {
+            return self.rows.iter().find(|row| row.code == code && holds(row));
+        }
+        self.with_code(code).find(|row| holds(row))
+    }
+
+    /// The first row of a v2 code that `holds`.
+    fn find_v2(&self, v2: &str, holds: impl Fn(&Row) -> bool) -> Option<&Row> {
+        if self.rows.len() <= SHORT {
+            return self.rows.iter().find(|row| row.v2 == v2 && holds(row));
+        }
+        self.with_v2(v2).find(|row| holds(row))
+    }
 }
+
+/// Up to so many rows, looking through them is quicker than searching.
+const SHORT: usize = 24;
 
 impl Codes {
     /// The tables with a site's rows before them, for messages of `version`.
@@ -278,29 +300,26 @@ impl Codes {
     /// known.
     pub(crate) fn to_v2(&self, table: Table, system: Option<&str>, code: &str) -> Option<&str> {
         let rows = self.maps.get(table as usize)?;
-        rows.with_code(code)
-            .find(|row| {
-                row.to_v2
-                    && row.holds(self.version)
-                    && !row.v2.is_empty()
-                    && system.is_none_or(|system| row.system == system)
-            })
-            .map(|row| &*row.v2)
+        let holds = |row: &Row| {
+            row.to_v2
+                && row.holds(self.version)
+                && !row.v2.is_empty()
+                && system.is_none_or(|system| row.system == system)
+        };
+        rows.find_code(code, holds).map(|row| &*row.v2)
     }
 
     /// The FHIR coding (system, code) that a v2 code of a message of `version` maps to.
     pub(crate) fn to_fhir(&self, table: Table, v2: &str, version: Version) -> Option<(&str, &str)> {
         let rows = self.maps.get(table as usize)?;
-        rows.with_v2(v2)
-            .find(|row| row.to_fhir && row.holds(version) && !row.code.is_empty())
+        rows.find_v2(v2, |row| row.to_fhir && row.holds(version) && !row.code.is_empty())
             .map(|row| (&*row.system, &*row.code))
     }
 
     /// The FHIR code of a given system that a v2 code maps to, where one table serves two elements.
     pub(crate) fn to_fhir_in(&self, table: Table, v2: &str, system: &str, version: Version) -> Option<&str> {
         let rows = self.maps.get(table as usize)?;
-        rows.with_v2(v2)
-            .find(|row| row.to_fhir && row.holds(version) && row.system == system)
+        rows.find_v2(v2, |row| row.to_fhir && row.holds(version) && row.system == system)
             .map(|row| &*row.code)
     }
 
@@ -317,6 +336,24 @@ impl Codes {
 /// The row of a built-in table with that v2 code.
 pub(crate) fn find_v2(table: Table, v2: &str) -> Option<&'static Row> {
     table.rows().iter().find(|row| row.v2 == v2)
+}
+
+/// True for a code of table 0203 as it is built in.
+pub(crate) fn is_identifier_type(v2: &str) -> bool {
+    static SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let mut known: Vec<&str> = Vec::new();
+        let mut seen: Vec<&str> = Vec::new();
+        for row in IDENTIFIER_TYPE {
+            // The first row of a code decides.
+            if !seen.contains(&&*row.v2) {
+                seen.push(&row.v2);
+                known.extend((!row.system.is_empty()).then_some(&*row.v2));
+            }
+        }
+        known.sort_unstable();
+        known
+    });
+    SORTED.binary_search(&v2).is_ok()
 }
 
 #[cfg(test)]

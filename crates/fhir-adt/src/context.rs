@@ -154,11 +154,13 @@ fn reasons(report: &Report) -> String {
 
 /// What a message says about a patient (mapping section 2.5).
 ///
+/// The Patient is a JSON value, or JSON text ([`crate::Mapper::adt_to_patient_json`]).
+///
 /// Holds patient data: `Debug` shows the kind only.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum Subject<P = Value> {
     /// The whole current state. `Patient.id` is absent in a foreign message; the caller sets it.
-    Snapshot(Value),
+    Snapshot(P),
     /// The patient was deleted.
     Deleted {
         /// `Patient.id`, where the message has it.
@@ -167,7 +169,7 @@ pub enum Subject {
     /// The patient was merged into another one, whose snapshot must not be overwritten.
     Merged {
         /// The retired record.
-        retired: Value,
+        retired: P,
         /// `Patient.id` of the survivor, where the message has it.
         survivor: Option<String>,
     },
@@ -185,7 +187,7 @@ pub enum Subject {
     NotAPatient,
 }
 
-impl fmt::Debug for Subject {
+impl<P> fmt::Debug for Subject<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Snapshot(_) => "Snapshot",
@@ -200,11 +202,11 @@ impl fmt::Debug for Subject {
 
 /// A message as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadBack {
+pub struct ReadBack<P = Value> {
     /// The trigger event, such as `A28`.
     pub event: String,
     /// What it says.
-    pub subject: Subject,
+    pub subject: Subject<P>,
     /// When the event happened: EVN-6, else EVN-2, else MSH-7, as UTC text that sorts by time. A message with a
     /// smaller one than the stored snapshot's must not replace it.
     pub time: Option<String>,

@@ -13,7 +13,7 @@
 use hl7v2::{Repetition, Segment};
 
 use crate::assigning_authority::Designator;
-use crate::codes::{self, Table};
+use crate::codes;
 use crate::date_time;
 use crate::fhir::{
     self, CodeableConcept, Coding, Extension, Identifier, Period, Reference, Str, system, url,
@@ -119,7 +119,7 @@ pub(crate) fn is_type_code(code: &str) -> bool {
     let national = code
         .strip_prefix("NN")
         .is_some_and(|country| country.len() == 3 && country.bytes().all(|byte| byte.is_ascii_uppercase()));
-    national || codes::find_v2(Table::IdentifierType, code).is_some_and(|row| !row.system.is_empty())
+    national || codes::is_identifier_type(code)
 }
 
 /// A type with one code.

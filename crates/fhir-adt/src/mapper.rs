@@ -119,13 +119,11 @@ impl Mapper {
     /// What the first message says of a patient, as JSON.
     fn read_back(&self, conversion: &Conversion, id: &str) -> Option<Vec<u8>> {
         let text = Text::from_text(&conversion.messages.first()?.er7).ok()?;
-        let mut patient = match self.adt_to_patient(&text).ok()?.subject {
-            Subject::Merged { survivor, .. } if survivor.as_deref() == Some(id) => return None,
-            Subject::Snapshot(patient) | Subject::Merged { retired: patient, .. } => patient,
-            _ => return None,
-        };
-        patient["id"] = id.into();
-        serde_json::to_vec(&patient).ok()
+        match self.adt_to_patient_json(&text).ok()?.subject {
+            Subject::Merged { survivor, .. } if survivor.as_deref() == Some(id) => None,
+            Subject::Snapshot(patient) | Subject::Merged { retired: patient, .. } => Some(patient),
+            _ => None,
+        }
     }
 
     /// A written Patient as HL7 messages. The report is complete: what it does not name reads back as it was given
@@ -202,7 +200,32 @@ impl Mapper {
     pub fn adt_to_patient(&self, er7: &Text) -> Result<ReadBack, MappingError> {
         let message = er7.parse()?;
         let reading = Reading::new(&self.site, &message);
-        read_message(&message, &reading).map(|read| ReadBack { report: reading.into_report(), ..read })
+        let as_value = |patient: Patient<'_>| read::with_residue(patient.to_json(), &message, &reading);
+        let read = read_message(&message, &reading, as_value)?;
+        Ok(ReadBack { report: reading.into_report(), ..read })
+    }
+
+    /// As [`Mapper::adt_to_patient`], with the Patient as JSON text, which is quicker: no JSON value is built.
+    ///
+    /// # Errors
+    /// As [`Mapper::adt_to_patient`].
+    pub fn adt_to_patient_json(&self, er7: &Text) -> Result<ReadBack<Vec<u8>>, MappingError> {
+        let message = er7.parse()?;
+        let reading = Reading::new(&self.site, &message);
+        let as_text = |patient: Patient<'_>| {
+            let mut json = Vec::with_capacity(2048);
+            // Neither can fail: there is no map with keys that are no texts, and a Vec takes everything.
+            let written = if message.segment("ZFP").is_some() {
+                let patient = read::with_residue(patient.to_json(), &message, &reading);
+                serde_json::to_writer(&mut json, &patient)
+            } else {
+                serde_json::to_writer(&mut json, &patient)
+            };
+            debug_assert!(written.is_ok());
+            json
+        };
+        let read = read_message(&message, &reading, as_text)?;
+        Ok(ReadBack { report: reading.into_report(), ..read })
     }
 
     fn write<'a>(
@@ -240,7 +263,11 @@ fn stamp(patient: &mut Value, id: &str, last_updated: &str) {
 }
 
 /// What a message says; what there is to tell stays in the reading.
-fn read_message<'m>(message: &'m Message<'_>, reading: &Reading<'m>) -> Result<ReadBack, MappingError> {
+fn read_message<'m, P>(
+    message: &'m Message<'_>,
+    reading: &Reading<'m>,
+    as_json: impl Fn(Patient<'m>) -> P,
+) -> Result<ReadBack<P>, MappingError> {
     let msh = message.segment("MSH");
     let header = |field: usize, component: usize| {
         msh.and_then(|msh| msh.field(field).component(component).text()).unwrap_or_default()
@@ -268,15 +295,15 @@ fn read_message<'m>(message: &'m Message<'_>, reading: &Reading<'m>) -> Result<R
     };
     let subject = match &*event {
         "A28" | "A31" | "A01" | "A04" | "A05" | "A08" => {
-            let patient = read::patient(message, &needed()?, reading).to_json();
-            Subject::Snapshot(read::with_residue(patient, message, reading))
+            Subject::Snapshot(as_json(read::patient(message, &needed()?, reading)))
         }
         "A29" | "A23" => Subject::Deleted { id: id(Some(needed()?)) },
         "A40" => {
             let pid = needed()?;
             let survivor = id(Some(pid));
             let mrg = message.segment("MRG").ok_or(MappingError::MissingSegment { segment: "MRG" })?;
-            Subject::Merged { retired: read::retired(&mrg, &pid, survivor.as_deref(), reading), survivor }
+            let retired = read::retired(&mrg, &pid, survivor.as_deref(), reading);
+            Subject::Merged { retired: as_json(retired), survivor }
         }
         "A24" => Subject::Linked { ids: [id(Some(needed()?)), id(pids.next())] },
         "A37" => Subject::Unlinked { ids: [id(Some(needed()?)), id(pids.next())] },
@@ -415,7 +442,8 @@ impl<'a> Write<'a> {
         if !retired_is_target {
             let read = Text::from_text(&er7).ok().and_then(|text| {
                 let message = text.parse().ok()?;
-                let read = read_message(&message, &Reading::new(site, &message)).ok()?;
+                let reading = Reading::new(site, &message);
+                let read = read_message(&message, &reading, |patient| patient.to_json()).ok()?;
                 match read.subject {
                     Subject::Merged { retired, .. } => Some(retired),
                     _ => None,

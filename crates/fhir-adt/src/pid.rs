@@ -43,6 +43,9 @@ use crate::trace::{Repetition, Writer};
 const MANAGED_PID: [usize; 19] = [6, 7, 8, 10, 11, 13, 14, 15, 16, 17, 22, 23, 24, 25, 26, 28, 29, 30, 39];
 const MANAGED_PD1: [usize; 2] = [3, 4];
 
+/// The first identifiers are compared with each other, later ones looked up.
+const FEW: usize = 8;
+
 /// PID with every element that it can carry; with `nulls`, managed fields without a value are emptied explicitly.
 pub(crate) fn write(out: &mut Writer, patient: &Patient<'_>, nulls: bool, site: &Site, report: &mut Report) {
     let in_40 = site.config.pid40 && site.rules.pid_40;
@@ -126,7 +129,7 @@ pub(crate) fn identifiers(
     site: &Site,
     report: &mut Report,
 ) {
-    let mut seen = HashSet::with_capacity(patient.identifier.len());
+    let mut seen = None;
     let list = PATIENT.member("identifier");
     let sent = patient.identifier.iter().enumerate().filter(|(_, identifier)| identifier.value.is_some());
     for (index, identifier) in sent {
@@ -137,7 +140,19 @@ pub(crate) fn identifiers(
             let path = base.member("system").to_string();
             report.push(Issue::error(IssueType::BusinessRule, "12", path, reason));
         }
-        if patient.identifier.len() > 1 && !seen.insert(key) {
+        let is_repeated = if index < FEW {
+            let earlier = patient.identifier.iter().take(index);
+            earlier
+                .filter(|earlier| earlier.value == identifier.value)
+                .any(|earlier| identifier::key(earlier, site) == key)
+        } else {
+            let all = seen.get_or_insert_with(|| {
+                let earlier = patient.identifier.iter().take(index).filter(|earlier| earlier.value.is_some());
+                earlier.map(|earlier| identifier::key(earlier, site)).collect::<HashSet<_>>()
+            });
+            !all.insert(key)
+        };
+        if is_repeated {
             continue;
         }
         let mut cx = out.repetition(field, base);

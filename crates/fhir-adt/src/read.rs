@@ -98,7 +98,7 @@ pub(crate) fn retired<'m>(
     pid: &Segment<'m>,
     survivor: Option<&str>,
     reading: &Reading<'m>,
-) -> Value {
+) -> Patient<'m> {
     let names =
         mrg.field(7).repetitions().filter_map(|xpn| human_name::read(&xpn, reading, Place::field("MRG", 7)));
     let retired = Patient {
@@ -119,7 +119,7 @@ pub(crate) fn retired<'m>(
             .map(|identifier| Reference { identifier: Some(Box::new(identifier)), ..Reference::default() }),
     };
     let link = other.map(|other| Link { other: Some(other), r#type: Some("replaced-by".into()) });
-    Patient { link: link.into_iter().collect(), ..retired }.to_json()
+    Patient { link: link.into_iter().collect(), ..retired }
 }
 
 /// PID-3, then the fields of old versions (section 5.3).

@@ -43,7 +43,7 @@ fn a_conversion_allocates_rarely() {
     });
     let back = allocations(|| {
         let text = hl7v2::Text::from_text(&er7).expect("a message");
-        let read = mapper.adt_to_patient(&text).expect("our own message");
+        let read = mapper.adt_to_patient_json(&text).expect("our own message");
         std::hint::black_box(read);
     });
     println!("FHIR → ER7 {there}; ER7 → FHIR {back}, of which hl7-parser {parser}");

@@ -11,45 +11,64 @@ use crate::{Charset, Separators};
 /// control characters (00–1F, 7F) become `\Xhh\`, CRLF together `\X0D0A\`, and a value of exactly two double quotes
 /// becomes `\X2222\`, because raw it would mean "delete".
 pub fn escape(value: &str, separators: &Separators, out: &mut String) {
-    let e = separators.escape;
-    if value == "\"\"" {
-        out.extend([e, 'X', '2', '2', '2', '2', e]);
-        return;
-    }
-    let mut rest = value;
-    while let Some(at) = rest.bytes().position(|byte| is_special(byte, separators)) {
-        let (plain, special) = rest.split_at(at);
-        out.push_str(plain);
-        let mut chars = special.chars();
-        let Some(c) = chars.next() else { break };
-        rest = chars.as_str();
-        if c.is_ascii_control() {
-            out.extend([e, 'X']);
-            push_hex(c, out);
-            if c == '\r'
-                && let Some(after) = rest.strip_prefix('\n')
-            {
-                push_hex('\n', out);
-                rest = after;
-            }
-            out.push(e);
-        } else {
-            let letter = match c {
-                _ if c == separators.field => 'F',
-                _ if c == separators.component => 'S',
-                _ if c == separators.subcomponent => 'T',
-                _ if c == separators.repetition => 'R',
-                _ => 'E',
-            };
-            out.extend([e, letter, e]);
-        }
-    }
-    out.push_str(rest);
+    Escape::new(*separators).push(value, out);
 }
 
-/// Separators and control characters are ASCII, so a byte tells.
-fn is_special(byte: u8, separators: &Separators) -> bool {
-    byte.is_ascii_control() || byte.is_ascii() && separators.contains(char::from(byte))
+/// [`escape`] for many values of one message.
+#[derive(Clone)]
+pub(crate) struct Escape {
+    separators: Separators,
+    /// The bytes that cannot stand for themselves: separators and control characters, which are ASCII.
+    special: [bool; 256],
+}
+
+impl Escape {
+    pub(crate) fn new(separators: Separators) -> Self {
+        let special = std::array::from_fn(|byte| {
+            u8::try_from(byte).is_ok_and(|byte| {
+                byte.is_ascii_control() || byte.is_ascii() && separators.contains(char::from(byte))
+            })
+        });
+        Self { separators, special }
+    }
+
+    pub(crate) fn push(&self, value: &str, out: &mut String) {
+        let (separators, e) = (&self.separators, self.separators.escape);
+        if value == "\"\"" {
+            out.extend([e, 'X', '2', '2', '2', '2', e]);
+            return;
+        }
+        let is_special = |byte: u8| self.special.get(usize::from(byte)) == Some(&true);
+        let mut rest = value;
+        while let Some(at) = rest.bytes().position(is_special) {
+            let (plain, special) = rest.split_at(at);
+            out.push_str(plain);
+            let mut chars = special.chars();
+            let Some(c) = chars.next() else { break };
+            rest = chars.as_str();
+            if c.is_ascii_control() {
+                out.extend([e, 'X']);
+                push_hex(c, out);
+                if c == '\r'
+                    && let Some(after) = rest.strip_prefix('\n')
+                {
+                    push_hex('\n', out);
+                    rest = after;
+                }
+                out.push(e);
+            } else {
+                let letter = match c {
+                    _ if c == separators.field => 'F',
+                    _ if c == separators.component => 'S',
+                    _ if c == separators.subcomponent => 'T',
+                    _ if c == separators.repetition => 'R',
+                    _ => 'E',
+                };
+                out.extend([e, letter, e]);
+            }
+        }
+        out.push_str(rest);
+    }
 }
 
 fn push_hex(control: char, out: &mut String) {

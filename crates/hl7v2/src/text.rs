@@ -52,7 +52,7 @@ impl Text {
     }
 
     fn normalise(decoded: &str, charset: Charset) -> Result<Self, ParseError> {
-        let mut lines = decoded.split(['\r', '\n']).filter(|line| !line.trim().is_empty());
+        let mut lines = Lines(Some(decoded)).filter(|line| !line.trim().is_empty());
         let header = lines.next().map(str::trim_start).ok_or(ParseError::NoHeader)?;
         if header.starts_with("FHS") || header.starts_with("BHS") {
             return Err(ParseError::Batch);
@@ -64,8 +64,10 @@ impl Text {
             text.push('\r');
             push_segment(line, separators.field, index + 2, &mut text)?;
         }
-        let structural = |c: &char| *c != separators.escape && separators.contains(*c);
-        if text.chars().filter(structural).count() > Self::MAX_SEPARATORS {
+        let Separators { field, component, repetition, subcomponent, .. } = separators;
+        // All ASCII, so bytes can be counted.
+        let structural = [field, component, repetition, subcomponent].map(|c| u8::try_from(c).unwrap_or(0));
+        if text.bytes().filter(|byte| structural.contains(byte)).count() > Self::MAX_SEPARATORS {
             return Err(ParseError::TooManyFields);
         }
         Ok(Self { text, separators, charset })
@@ -101,6 +103,22 @@ impl Text {
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Text").field("bytes", &self.text.len()).field("charset", &self.charset).finish()
+    }
+}
+
+/// The pieces between CR and LF.
+struct Lines<'a>(Option<&'a str>);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0?;
+        let Some(end) = rest.bytes().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+            return self.0.take();
+        };
+        self.0 = rest.get(end + 1..);
+        rest.get(..end)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::{Separators, escape};
+use crate::Separators;
+use crate::escape::Escape;
 
 /// Writes a message straight into its text. Fields, components and subcomponents go upwards; what has no value is not
 /// set, and nothing is written for it until a later place has one (trailing empties never appear).
@@ -26,6 +27,7 @@ use crate::{Separators, escape};
 pub struct Writer {
     er7: String,
     separators: Separators,
+    escape: Escape,
     /// Where the last value stands.
     at: Position,
     /// Where the next one will.
@@ -65,7 +67,13 @@ impl Writer {
     /// An empty message with these separators.
     #[must_use]
     pub fn new(separators: Separators) -> Self {
-        Self { er7: String::with_capacity(1024), separators, at: Position::default(), next: Next::default() }
+        Self {
+            er7: String::with_capacity(2048),
+            separators,
+            escape: Escape::new(separators),
+            at: Position::default(),
+            next: Next::default(),
+        }
     }
 
     /// Starts a segment. It appears with its first value.
@@ -109,7 +117,7 @@ impl Writer {
             self.er7.push(self.separators.subcomponent);
             self.at.subcomponent += 1;
         }
-        escape(value, &self.separators, &mut self.er7);
+        self.escape.push(value, &mut self.er7);
     }
 
     /// A repetition of one value.
@@ -190,7 +198,9 @@ impl Writer {
         self.er7.push_str(self.next.segment);
         if self.next.segment == "MSH" {
             self.er7.push(self.separators.field);
-            self.er7.push_str(&self.separators.encoding_characters());
+            let Separators { component, repetition, escape, subcomponent, truncation, .. } = self.separators;
+            self.er7.extend([component, repetition, escape, subcomponent]);
+            self.er7.extend(truncation);
             self.at.field = 2;
         }
     }

@@ -36,9 +36,9 @@ pub(crate) fn to_adt(mapper: &Mapper, json: &[u8]) -> Conversion {
 /// ER7 → FHIR, to the bytes of an answer.
 pub(crate) fn to_json(mapper: &Mapper, er7: &str) -> Vec<u8> {
     let text = hl7v2::Text::from_text(er7).expect("our own message");
-    let read = mapper.adt_to_patient(&text).expect("our own message");
+    let read = mapper.adt_to_patient_json(&text).expect("our own message");
     let fhir_adt::Subject::Snapshot(patient) = read.subject else { return Vec::new() };
-    serde_json::to_vec(&patient).expect("JSON")
+    patient
 }
 
 pub(crate) fn context() -> MappingContext<'static> {
@@ -57,7 +57,8 @@ fn lengthened(json: &[u8], times: usize) -> Vec<u8> {
     let mut patient: Value = serde_json::from_slice(json).expect("JSON");
     let length = |value: &Value| serde_json::to_vec_pretty(value).map_or(0, |json| json.len());
     let repeated: usize = LISTS.iter().map(|(list, _)| length(&patient[list])).sum();
-    let rounds = (length(&patient) * (times - 1)).div_ceil(repeated) + 1;
+    // The last of the repeated members are as long as the first.
+    let rounds = (length(&patient) * (times - 1)) / (repeated + LISTS.len() * 3) + 1;
     for (list, varied) in LISTS {
         let members = patient[list].as_array().cloned().unwrap_or_default();
         let mut longer = Vec::with_capacity(members.len() * rounds);

@@ -116,7 +116,7 @@ impl Check<'_> {
         &mut self,
         name: &str,
         members: &'p [T],
-        key: impl Fn(&'p T) -> K,
+        key: impl Fn(&'p T) -> K + Clone,
         check: impl Fn(&mut Self, &'p T, &Path<'_>) -> Option<()>,
     ) -> Option<()> {
         let before = self.lost.len();
@@ -131,7 +131,7 @@ impl Check<'_> {
         is(meta
             .last_updated
             .as_deref()
-            .is_none_or(|time| date_time::is_instant(time) && is_carried_time(time)))?;
+            .is_none_or(|time| is_carried_fraction(time) && date_time::is_instant(time)))?;
         let path = PATIENT.member("meta");
         if !meta.profile.is_empty() {
             self.no_home(const { reason("+") }, &path.member("profile"));
@@ -444,10 +444,15 @@ fn is_dates(period: Option<&Period<'_>>) -> bool {
     })
 }
 
-/// At most four digits of fraction.
+/// A dateTime that TS keeps.
 fn is_carried_time(time: &str) -> bool {
-    let fraction = time.split_once('.').map_or("", |(_, fraction)| fraction);
-    fraction.bytes().take_while(u8::is_ascii_digit).count() <= 4 && date_time::is_date_time(time)
+    is_carried_fraction(time) && date_time::is_date_time(time)
+}
+
+/// At most four digits of fraction.
+fn is_carried_fraction(time: &str) -> bool {
+    let fraction = time.bytes().skip_while(|byte| *byte != b'.').skip(1);
+    fraction.take_while(u8::is_ascii_digit).count() <= 4
 }
 
 /// An extension without a place that the input checks let through.
@@ -485,13 +490,15 @@ fn values(extension: &Extension<'_>) -> usize {
 }
 
 /// True where no two are equal.
-fn are_different<K: Hash + Eq>(keys: impl Iterator<Item = K>) -> bool {
-    let keys: Vec<K> = keys.collect();
+fn are_different<K: Hash + Eq>(keys: impl ExactSizeIterator<Item = K> + Clone) -> bool {
     if keys.len() <= 8 {
-        return keys
-            .iter()
-            .enumerate()
-            .all(|(index, key)| !keys.iter().skip(index + 1).any(|other| other == key));
+        let mut rest = keys;
+        while let Some(key) = rest.next() {
+            if rest.clone().any(|other| other == key) {
+                return false;
+            }
+        }
+        return true;
     }
     let mut seen = HashSet::with_capacity(keys.len());
     keys.into_iter().all(|key| seen.insert(key))

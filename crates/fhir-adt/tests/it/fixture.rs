@@ -150,7 +150,14 @@ pub(crate) fn read(er7: &str) -> Value {
 
 pub(crate) fn read_back(mapper: &Mapper, er7: &str) -> ReadBack {
     let text = hl7v2::Text::from_text(er7).expect("readable ER7");
-    mapper.adt_to_patient(&text).expect("a patient")
+    let read = mapper.adt_to_patient(&text).expect("a patient");
+    // As text it is the same.
+    let json = mapper.adt_to_patient_json(&text).expect("a patient");
+    assert_eq!((&json.event, &json.time, &json.report), (&read.event, &read.time, &read.report));
+    if let (Subject::Snapshot(json), Subject::Snapshot(value)) = (&json.subject, &read.subject) {
+        assert_eq!(&serde_json::from_slice::<Value>(json).expect("JSON"), value);
+    }
+    read
 }
 
 pub(crate) fn snapshot(read: &ReadBack) -> Value {
