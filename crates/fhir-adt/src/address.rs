@@ -106,9 +106,11 @@ fn place(
     out.set_sub(1, 3, number.unwrap_or_default(), "line[0].extension", "4.4");
     let mut second = Str::Borrowed(lines.next().map(|line| &**line).unwrap_or_default());
     for line in lines {
-        let second = second.to_mut();
-        second.push_str(", ");
-        second.push_str(line);
+        let mut longer = String::with_capacity(second.len() + line.len() + 64);
+        longer.push_str(&second);
+        longer.push_str(", ");
+        longer.push_str(line);
+        second = Str::Owned(longer);
     }
     out.set(2, &second, "line[1]", "4.4");
     out.set(3, address.city.as_deref().unwrap_or_default(), "city", "4.4");

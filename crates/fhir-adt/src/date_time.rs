@@ -12,7 +12,7 @@ use jiff::civil;
 use jiff::tz::{Offset, TimeZone};
 
 /// A TS or DT: at most 24 characters, kept in place.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ts {
     bytes: [u8; 24],
     length: usize,
@@ -77,7 +77,7 @@ fn split_offset(time: &str) -> (&str, &str) {
 #[derive(Clone, Debug)]
 pub(crate) struct DefaultOffset<'z> {
     /// The offset of MSH-7, as FHIR writes it.
-    pub(crate) message: Option<String>,
+    pub(crate) message: Option<Ts>,
     /// The configured zone.
     pub(crate) zone: &'z TimeZone,
 }
@@ -123,11 +123,11 @@ pub(crate) fn from_ts(
     let month = number(4, 6);
     let day = number(6, 8);
     let mut problem = None;
-    let date = match digits.len() {
-        4 => format!("{year:04}"),
+    let mut value = String::with_capacity(35);
+    match digits.len() {
+        4 => {}
         6 => {
-            let month = month.filter(|month| (1..=12).contains(month)).ok_or(TsProblem::Invalid)?;
-            format!("{year:04}-{month:02}")
+            month.filter(|month| (1..=12).contains(month)).ok_or(TsProblem::Invalid)?;
         }
         8 | 10 | 12 | 14 => {
             if digits.len() == 10 {
@@ -136,55 +136,87 @@ pub(crate) fn from_ts(
             }
             let (month, day) = month.zip(day).ok_or(TsProblem::Invalid)?;
             calendar(year, month, day).ok_or(TsProblem::Invalid)?;
-            format!("{year:04}-{month:02}-{day:02}")
         }
         _ => return Err(TsProblem::Invalid),
+    }
+    let mut push = |before: &str, from: usize| {
+        if let Some(part) = digits.get(from..from + if from == 0 { 4 } else { 2 }) {
+            value.push_str(before);
+            value.push_str(part);
+        }
     };
+    push("", 0);
+    push("-", 4);
+    push("-", 6);
     if digits.len() < 12 {
-        return Ok((date, problem));
+        return Ok((value, problem));
     }
     let (hour, minute, second) = (number(8, 10), number(10, 12), number(12, 14).or(Some(0)));
     let (Some(hour @ 0..=23), Some(minute @ 0..=59), Some(second @ 0..=60)) = (hour, minute, second) else {
         return Err(TsProblem::Invalid);
     };
+    push("T", 8);
+    push(":", 10);
+    push(":", 12);
+    if digits.len() == 12 {
+        value.push_str(":00");
+    }
     let offset = match offset {
-        "" => default.offset(&date, hour, minute, second),
+        "" => {
+            let date = civil::Date::new(year, to_i8(month), to_i8(day)).map_err(|_| TsProblem::Invalid)?;
+            default.offset(date, hour, minute, second)
+        }
         text => fhir_offset(text).ok_or(TsProblem::Invalid)?,
     };
-    let point = if fraction.is_empty() { "" } else { "." };
-    Ok((format!("{date}T{hour:02}:{minute:02}:{second:02}{point}{fraction}{offset}"), problem))
+    if !fraction.is_empty() {
+        value.push('.');
+        value.push_str(fraction);
+    }
+    value.push_str(&offset);
+    Ok((value, problem))
+}
+
+fn to_i8(number: Option<i16>) -> i8 {
+    number.and_then(|number| i8::try_from(number).ok()).unwrap_or(1)
 }
 
 /// The offset of a TS as FHIR writes it.
-pub(crate) fn offset_of(ts: &str) -> Option<String> {
+pub(crate) fn offset_of(ts: &str) -> Option<Ts> {
     fhir_offset(ts.find(['+', '-']).map(|at| ts.split_at(at).1)?)
 }
 
 /// `+0100` as `+01:00`; zero as `Z`.
-fn fhir_offset(text: &str) -> Option<String> {
+fn fhir_offset(text: &str) -> Option<Ts> {
     let (sign, digits) = text.split_at_checked(1)?;
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !is_clock_offset(digits.get(..2)?, digits.get(2..)?) {
         return None;
     }
-    let hours: u8 = digits.get(..2)?.parse().ok()?;
-    let minutes: u8 = digits.get(2..4)?.parse().ok()?;
-    if digits.len() != 4 || minutes > 59 || hours > 14 || hours == 14 && minutes > 0 {
-        return None;
+    if digits == "0000" {
+        return Ts::default().with(b"Z".iter().copied());
     }
-    Some(if hours == 0 && minutes == 0 { "Z".to_owned() } else { format!("{sign}{hours:02}:{minutes:02}") })
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    Ts::default().with(sign.bytes().chain(hours.bytes()).chain(*b":").chain(minutes.bytes()))
+}
+
+/// Two digits each, at most 14:00.
+fn is_clock_offset(hours: &str, minutes: &str) -> bool {
+    let number = |text: &str| {
+        let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u8>().ok()).flatten()
+    };
+    matches!((number(hours), number(minutes)), (Some(0..=13), Some(0..=59)) | (Some(14), Some(0)))
 }
 
 impl DefaultOffset<'_> {
-    fn offset(&self, date: &str, hour: i16, minute: i16, second: i16) -> String {
-        if let Some(offset) = &self.message {
-            return offset.clone();
+    fn offset(&self, date: civil::Date, hour: i16, minute: i16, second: i16) -> Ts {
+        if let Some(offset) = self.message {
+            return offset;
         }
-        let offset = format!("{date}T{hour:02}:{minute:02}:{:02}", second.min(59))
-            .parse::<civil::DateTime>()
-            .ok()
-            .and_then(|civil| self.zone.to_zoned(civil).ok())
-            .map_or(Offset::UTC, |zoned| zoned.offset());
-        fhir_offset(&ts_offset(offset)).unwrap_or_else(|| "Z".to_owned())
+        let number = |value: i16| i8::try_from(value).unwrap_or(0);
+        let time = civil::Time::new(number(hour), number(minute), number(second.min(59)), 0);
+        let zoned = time.ok().and_then(|time| self.zone.to_zoned(date.to_datetime(time)).ok());
+        let offset = zoned.map_or(Offset::UTC, |zoned| zoned.offset());
+        fhir_offset(&ts_offset(offset)).or_else(|| fhir_offset("+0000")).unwrap_or_default()
     }
 }
 
@@ -255,7 +287,7 @@ pub(crate) fn sortable(value: &str, default: &DefaultOffset<'_>) -> Option<Strin
     let instant: jiff::Timestamp = if value.len() > 10 {
         full.parse().ok()?
     } else {
-        let offset = default.offset(full.get(..10)?, 0, 0, 0);
+        let offset = default.offset(full.get(..10)?.parse().ok()?, 0, 0, 0);
         full.replace('Z', &offset).parse().ok()?
     };
     Some(instant.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string())
@@ -317,9 +349,10 @@ pub(crate) fn is_instant(text: &str) -> bool {
         && parts.next().is_none()
         && fraction.is_none_or(digits);
     let offset_good = offset == "Z"
-        || offset.len() == 6
-            && fhir_offset(&offset.replacen(':', "", 1)).is_some()
-            && offset.as_bytes().get(3) == Some(&b':');
+        || offset
+            .strip_prefix(['+', '-'])
+            .and_then(|offset| offset.split_once(':'))
+            .is_some_and(|(hours, minutes)| is_clock_offset(hours, minutes));
     date.len() == 10 && is_date(date) && clock_good && offset_good
 }
 
@@ -381,7 +414,7 @@ mod tests {
     fn a_time_without_offset_takes_one() {
         assert_eq!(read("20240102030405").as_deref(), Some("2024-01-02T03:04:05-05:00"));
         assert_eq!(read("20240702030405").as_deref(), Some("2024-07-02T03:04:05-04:00"));
-        let default = DefaultOffset { message: Some("+02:00".to_owned()), zone: &TimeZone::UTC };
+        let default = DefaultOffset { message: offset_of("+0200"), zone: &TimeZone::UTC };
         assert_eq!(from_ts("202407020304", None, &default).unwrap().0, "2024-07-02T03:04:00+02:00");
     }
 

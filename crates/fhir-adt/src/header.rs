@@ -124,8 +124,12 @@ pub(crate) fn control_id(
 ) -> String {
     let mut hash = Sha256::new();
     let [kind, key] = key;
-    for part in [destination, "|", event, "|", patient_id, "|", kind, key, "|", &n.to_string()] {
+    for part in [destination, "|", event, "|", patient_id, "|", kind, key, "|"] {
         hash.update(part.as_bytes());
+    }
+    match u8::try_from(n) {
+        Ok(n @ 0..=9) => hash.update([b'0' + n]),
+        _ => hash.update(n.to_string().as_bytes()),
     }
     let digest = hash.finalize();
     // Five bits a character: twenty of them take thirteen bytes.

@@ -534,7 +534,11 @@ impl<'a> Write<'a> {
         for value in &mut conversion.provenance {
             value.expression = origins.source_path(&value.expression);
         }
-        report.issues.append(&mut conversion.report.issues);
+        if report.issues.is_empty() {
+            report.issues = std::mem::take(&mut conversion.report.issues);
+        } else {
+            report.issues.append(&mut conversion.report.issues);
+        }
         if report.has_errors() {
             return Err(Rejection { report });
         }

@@ -117,16 +117,20 @@ pub(crate) fn write_pid(out: &mut Writer, field: usize, extensions: &[Extension<
 
 /// `city, state, country`.
 fn place_text<'a>(address: &'a Address<'_>) -> Str<'a> {
-    let parts = [&address.city, &address.state, &address.country];
-    let parts = parts.into_iter().flatten().map(|part| Str::Borrowed(&**part));
-    parts
-        .reduce(|mut text, part| {
-            let joined = text.to_mut();
-            joined.push_str(", ");
-            joined.push_str(&part);
-            text
-        })
-        .unwrap_or_default()
+    let mut parts = [&address.city, &address.state, &address.country].into_iter().flatten();
+    let Some(first) = parts.next() else { return Str::default() };
+    let mut text = Str::Borrowed(&**first);
+    for part in parts {
+        if let Str::Borrowed(first) = text {
+            let mut longer = String::with_capacity(64);
+            longer.push_str(first);
+            text = Str::Owned(longer);
+        }
+        let joined = text.to_mut();
+        joined.push_str(", ");
+        joined.push_str(part);
+    }
+    text
 }
 
 /// Writes the extensions that stand in PD1.

@@ -34,6 +34,8 @@ fn a_conversion_allocates_rarely() {
         last_updated: None,
         read_back: false,
     };
+    // Tables that are made on first use are made here.
+    mapper.patient_json_to_adt(&write, &context).expect("valid input");
     let there = allocations(|| {
         mapper.patient_json_to_adt(&write, &context).expect("valid input");
     });

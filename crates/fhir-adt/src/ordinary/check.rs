@@ -24,7 +24,7 @@ use crate::site::Site;
 
 /// What is lost of an ordinary Patient, members in the order of their names; `None` for any other Patient.
 pub(super) fn losses(patient: &Patient<'_>, ordinary: &Ordinary, site: &Site) -> Option<Vec<Issue>> {
-    let mut check = Check { ordinary, site, lost: Vec::new() };
+    let mut check = Check { ordinary, site, lost: Vec::with_capacity(8) };
     check.patient(patient)?;
     Some(check.lost)
 }
