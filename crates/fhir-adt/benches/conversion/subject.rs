@@ -54,11 +54,14 @@ pub(crate) fn context() -> MappingContext<'static> {
 
 /// The Patient with its lists repeated until it is `times` as long.
 fn lengthened(json: &[u8], times: usize) -> Vec<u8> {
-    let mut patient: Value = serde_json::from_slice(json).expect("JSON");
-    let length = |value: &Value| serde_json::to_vec_pretty(value).map_or(0, |json| json.len());
-    let repeated: usize = LISTS.iter().map(|(list, _)| length(&patient[list])).sum();
-    // The last of the repeated members are as long as the first.
-    let rounds = (length(&patient) * (times - 1)) / (repeated + LISTS.len() * 3) + 1;
+    let patient: Value = serde_json::from_slice(json).expect("JSON");
+    let goal = json.len() * times;
+    let first = repeated(&patient, times);
+    repeated(&patient, times * goal / first.len())
+}
+
+fn repeated(patient: &Value, rounds: usize) -> Vec<u8> {
+    let mut patient = patient.clone();
     for (list, varied) in LISTS {
         let members = patient[list].as_array().cloned().unwrap_or_default();
         let mut longer = Vec::with_capacity(members.len() * rounds);
