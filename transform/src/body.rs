@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{error::HookError, resource_types};
+use crate::{auth::AuthError, error::HookError, resource_types};
 
 /// Checks how long the body says it is.
 ///
@@ -45,7 +45,9 @@ pub(crate) async fn receive(
             Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
                 return Err(HookError::BodyTooLarge { limit });
             }
-            Ok(Some(Err(_))) => return Err(HookError::BodyCutOff),
+            Ok(Some(Err(error))) => {
+                return Err(unsigned(&*error).map_or(HookError::BodyCutOff, HookError::Credentials));
+            }
             Err(_) => return Err(HookError::BodyTimeout),
         };
         let taken = share.as_ref().map_or(0, SemaphorePermit::num_permits);
@@ -59,6 +61,16 @@ pub(crate) async fn receive(
             }
         }
         bytes.extend_from_slice(&data);
+    }
+}
+
+/// What a body ended with that is not the one its sender signed.
+fn unsigned(mut error: &(dyn std::error::Error + 'static)) -> Option<AuthError> {
+    loop {
+        if let Some(found) = error.downcast_ref() {
+            return Some(*found);
+        }
+        error = error.source()?;
     }
 }
 

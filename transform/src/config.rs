@@ -2,10 +2,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use credentials::{ServerTls, ServerTlsConfig, ServerTlsOptions, TlsConfigError};
 use fhir_adt::MappingConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{
+    Error,
+    auth::{AuthConfig, Authenticator, HookTlsConfig, RateConfig},
+};
 
 /// What [`run`](crate::run) needs to know.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -39,9 +43,15 @@ pub struct Settings {
 pub struct HookConfig {
     /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// Whether `listen` may be an address that other machines reach. The hook does not ask who calls: something in
-    /// front of it has to, such as an API gateway with IAM.
+    /// Whether `listen` may be an address that other machines reach although `auth` asks nobody: something in front of
+    /// the hook has to, such as an API gateway with IAM.
     pub allow_remote: bool,
+    /// TLS, served by the hook itself; plain HTTP when absent.
+    pub tls: Option<HookTlsConfig>,
+    /// Who may call.
+    pub auth: AuthConfig,
+    /// How often each caller may call; no limit when absent.
+    pub rate: Option<RateConfig>,
     /// A path before every route, such as the stage `/prod` of an API gateway. Routes work with and without it.
     pub base_path: String,
     /// The most a request body may hold, in bytes. The router of FHIR Works on AWS lets 6 MB through.
@@ -117,6 +127,9 @@ impl Default for HookConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_remote: false,
+            tls: None,
+            auth: AuthConfig::default(),
+            rate: None,
             base_path: String::new(),
             max_body_bytes: 6 * 1024 * 1024,
             max_buffered_bytes: 64 * 1024 * 1024,
@@ -139,11 +152,11 @@ impl HookConfig {
     /// What serde cannot check.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the setting.
+    /// [`Error::Config`], [`Error::Auth`] or [`Error::Tls`], naming the setting or the file.
     pub fn check(&self) -> Result<(), Error> {
-        if !self.listen.ip().is_loopback() && !self.allow_remote {
+        if !self.listen.ip().is_loopback() && !self.auth.asks() && !self.allow_remote {
             let reason = "can be reached from other machines and the hook does not ask who calls; \
-                          hook.allow_remote = true where something in front of it asks";
+                          [hook.auth], or hook.allow_remote = true where something in front of it asks";
             return Err(Error::Config { setting: "hook.listen", reason });
         }
         let plain = |segment: &str| {
@@ -157,6 +170,11 @@ impl HookConfig {
         if !base.is_empty() && !path {
             return Err(Error::Config { setting: "hook.base_path", reason: "is not a path such as /prod" });
         }
+        let authorities = self.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+        if authorities == self.auth.client_certificate.is_empty() {
+            let reason = "and [hook.auth.client_certificate] go together";
+            return Err(Error::Config { setting: "hook.tls.client_ca_file", reason });
+        }
         let not_zero = [
             ("hook.max_body_bytes", self.max_body_bytes == 0),
             ("hook.body_timeout", self.body_timeout.is_zero()),
@@ -164,6 +182,8 @@ impl HookConfig {
             ("hook.request_timeout", self.request_timeout.is_zero()),
             ("hook.max_connections", self.max_connections == 0),
             ("hook.max_requests", self.max_requests == 0),
+            ("hook.rate.per_second", self.rate.is_some_and(|rate| rate.per_second == 0)),
+            ("hook.rate.burst", self.rate.is_some_and(|rate| rate.burst == 0)),
             ("hook.destination", self.destination.is_empty()),
         ];
         if self.max_buffered_bytes / 1024 < self.max_body_bytes.div_ceil(1024) {
@@ -172,8 +192,24 @@ impl HookConfig {
         }
         match not_zero.into_iter().find(|(_, wrong)| *wrong) {
             Some((setting, _)) => Err(Error::Config { setting, reason: "must not be zero or empty" }),
-            None => Ok(()),
+            None => {
+                // Every file is read here once, so that a start that cannot succeed ends before a port is bound.
+                Authenticator::new(&self.auth)?;
+                self.server_tls()?;
+                Ok(())
+            }
         }
+    }
+
+    /// TLS for the listener. A client certificate is asked for and not demanded: health needs none, and another way
+    /// to prove who calls may be configured too.
+    pub(crate) fn server_tls(&self) -> Result<Option<ServerTls>, TlsConfigError> {
+        let Some(HookTlsConfig { cert_file, key_file, client_ca_file }) = self.tls.clone() else {
+            return Ok(None);
+        };
+        let files = ServerTlsConfig { cert_file, key_file, client_ca_file };
+        let options = ServerTlsOptions { client_certificate_optional: true, protocols: &["http/1.1"] };
+        ServerTls::with_options(&files, options).map(Some)
     }
 
     /// The base path without a slash at its end.
@@ -185,6 +221,7 @@ impl HookConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BearerConfig;
 
     #[test]
     fn takes_paths_as_base_and_nothing_else() {
@@ -209,7 +246,22 @@ mod tests {
         let listen = SocketAddr::from(([0, 0, 0, 0], 8080));
         let open = HookConfig { listen, ..HookConfig::default() };
         assert!(open.check().unwrap_err().to_string().contains("hook.listen"));
-        assert!(HookConfig { allow_remote: true, ..open }.check().is_ok());
+        assert!(HookConfig { allow_remote: true, ..open.clone() }.check().is_ok());
+        let token = Some(service::config::Secret::new("0123456789abcdef"));
+        let hapi = BearerConfig { token, token_file: None, scopes: crate::Permissions::default() };
+        let auth = AuthConfig { bearer: [("hapi".to_owned(), hapi)].into(), ..AuthConfig::default() };
+        assert!(HookConfig { auth, ..open }.check().is_ok());
+    }
+
+    #[test]
+    fn authorities_and_known_certificates_go_together() {
+        let tls = HookTlsConfig {
+            cert_file: "cert.pem".into(),
+            key_file: "key.pem".into(),
+            client_ca_file: Some("ca.pem".into()),
+        };
+        let config = HookConfig { tls: Some(tls), ..HookConfig::default() };
+        assert!(config.check().unwrap_err().to_string().contains("hook.tls.client_ca_file"));
     }
 
     #[test]

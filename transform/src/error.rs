@@ -9,12 +9,14 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
+use credentials::TlsConfigError;
 use message_store::StoreError;
 use queue::QueueError;
 use serde_json::json;
 
 pub(crate) use self::refusal::{Fault, Refusal};
 use crate::{
+    auth::{AuthConfigError, AuthError},
     envelope, fhir,
     outcome::{Issue, operation_outcome},
     routes::Surface,
@@ -34,6 +36,12 @@ pub enum Error {
     /// The `[message]` section cannot be used.
     #[error("[message]: {0}")]
     Mapping(#[source] fhir_adt::ConfigError),
+    /// The `[hook.auth]` section cannot be used.
+    #[error(transparent)]
+    Auth(#[from] AuthConfigError),
+    /// The files of `[hook.tls]` cannot be used.
+    #[error("hook.tls: {0}")]
+    Tls(#[from] TlsConfigError),
     /// The queue broke for good.
     #[error("queue: {0}")]
     Queue(#[source] QueueError),
@@ -127,6 +135,10 @@ pub(crate) enum HookError {
     #[error("the source server is not on the list")]
     #[expect(dead_code, reason = "answered by what reads back")]
     ForeignSource { host: String },
+    #[error("{0}")]
+    Credentials(#[from] AuthError),
+    #[error("{principal} may not {verb}")]
+    Forbidden { principal: String, verb: String },
     #[error("too many requests")]
     TooManyRequests,
     #[error("shutting down")]
@@ -145,7 +157,7 @@ pub(crate) struct Answer {
 }
 
 impl HookError {
-    /// The translation. Final: 400 404 405 406 410 412 413 415 422 501; worth a retry: 408 429 500 503.
+    /// The translation. To be mended: 401 403. Final: 400 404 405 406 410 412 413 415 422 501; worth a retry: 408 429 500 503.
     pub(crate) fn answer(&self, surface: Surface) -> Answer {
         let answer = |status, code, text: &str| Answer { status, code, text: text.to_owned() };
         match self {
@@ -274,6 +286,22 @@ impl HookError {
             Self::ForeignSource { host } => {
                 let text = format!("{host} is not an allowed source.");
                 answer(StatusCode::UNPROCESSABLE_ENTITY, "forbidden", &text)
+            }
+            Self::Credentials(AuthError::Missing) => {
+                answer(StatusCode::UNAUTHORIZED, "login", "Credentials are missing.")
+            }
+            Self::Credentials(AuthError::Invalid(_)) => {
+                answer(StatusCode::UNAUTHORIZED, "login", "Credentials are not valid.")
+            }
+            Self::Credentials(AuthError::Expired(_)) => {
+                answer(StatusCode::UNAUTHORIZED, "expired", "Credentials are not valid.")
+            }
+            Self::Credentials(AuthError::Unavailable(_)) => {
+                answer(StatusCode::SERVICE_UNAVAILABLE, "transient", "Credentials cannot be checked now.")
+            }
+            Self::Forbidden { principal, verb } => {
+                let text = format!("{principal} may not {verb} Patient.");
+                answer(StatusCode::FORBIDDEN, "forbidden", &text)
             }
             Self::TooManyRequests => answer(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many requests."),
             Self::Draining => answer(StatusCode::SERVICE_UNAVAILABLE, "transient", "Shutting down."),

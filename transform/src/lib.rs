@@ -12,6 +12,7 @@
 //! | --- | --- |
 //! | 200, 201, 204 | done and durable, or known already |
 //! | 202 | durable, and will be done |
+//! | 401, 403 | who calls is not known, or may not: mend the configuration of one side |
 //! | 400, 404, 405, 406, 410, 412, 413, 415, 422, 501 | final: the same request will be refused again |
 //! | 408, 429, 500, 503 | may be sent again; 429 and 503 say when. Nothing was queued, unless a write outlasted `request_timeout`: name the request with `Idempotency-Key`, or tell its version, and its repeat is recognised |
 //!
@@ -20,11 +21,14 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod audit;
+mod auth;
 mod body;
 mod config;
 mod envelope;
 mod error;
 mod fhir;
+mod gate;
 mod hook;
 mod lookup;
 mod mapping;
@@ -33,6 +37,7 @@ mod outcome;
 mod park;
 mod patient_lock;
 mod persistence;
+mod rate;
 mod record;
 mod resource_types;
 mod routes;
@@ -52,6 +57,10 @@ use queue::Queue;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use auth::{
+    AuthConfig, AuthConfigError, BearerConfig, ClientCertificateConfig, HookTlsConfig, JwtAlgorithm,
+    JwtConfig, Permissions, RateConfig, SigV4Config, SignatureConfig,
+};
 pub use config::{Config, Handling, HookConfig, OnRefused, OrderingScope, Settings};
 pub use error::Error;
 
@@ -71,7 +80,7 @@ pub struct Dependencies {
 /// New requests get 503 during the drain. A write that has begun is finished even when its client has gone.
 ///
 /// # Errors
-/// [`Error::Config`] or [`Error::Mapping`] before anything is served; [`Error::Queue`] when the queue broke for good:
+/// [`Error::Config`], [`Error::Mapping`], [`Error::Auth`] or [`Error::Tls`] before anything is served; [`Error::Queue`] when the queue broke for good:
 /// then the process must exit and start again.
 pub async fn run(
     config: Config,
@@ -80,10 +89,12 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     config.hook.check()?;
+    let gate = Arc::new(gate::Gate::new(&config.hook, dependencies.clock.clone())?);
+    let tls = config.hook.server_tls()?;
     let queue = Arc::clone(&dependencies.queue);
     let hook = Arc::new(hook::Hook::new(&config, dependencies)?);
     let stop = shutdown.child_token();
-    let mut serving = std::pin::pin!(serve::serve(hook, &config.hook, listener, stop.clone()));
+    let mut serving = std::pin::pin!(serve::serve(hook, gate, tls, &config.hook, listener, stop.clone()));
     tokio::select! {
         () = &mut serving => Ok(()),
         error = queue.failed() => {

@@ -4,6 +4,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clock::Clock;
+use service::config::{ConfigError, Problem};
 use service::health::Question;
 use tokio::net::TcpListener;
 use transform::{Config, Dependencies, Settings};
@@ -18,6 +19,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(question) = question {
         return Ok(question.put("hook.listen", Some(settings.hook.listen)).await);
     }
+    if let Err(error) = settings.hook.check() {
+        return Ok(ConfigError::new(vec![Problem::new("[hook]", error.to_string())]).report());
+    }
+    credentials::install_provider();
     service::telemetry::init(&settings.log);
     Ok(start(settings).await.unwrap_or_else(|error| {
         tracing::error!("failed: {error:#}");

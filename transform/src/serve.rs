@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Request, State},
     http::header,
     middleware::{self, Next},
     response::Response,
 };
+use credentials::{CertificateInfo, POLL_INTERVAL, ServerTls};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -16,17 +17,22 @@ use hyper_util::{
 };
 use service::health::Health;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use crate::{
     HookConfig,
+    audit::Caller,
+    auth::PeerCertificate,
     error::HookError,
+    gate::{self, Gate},
     hook::Hook,
     negotiate,
     routes::{self, Surface},
@@ -35,13 +41,20 @@ use crate::{
 /// Serves until `shutdown`; then refuses, finishes and returns.
 pub(crate) async fn serve(
     hook: Arc<Hook>,
+    gate: Arc<Gate>,
+    tls: Option<ServerTls>,
     config: &HookConfig,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) {
-    let router = router(Arc::clone(&hook));
+    let router = router(Arc::clone(&hook), Arc::clone(&gate));
     let limit = Arc::new(Semaphore::new(config.max_connections));
     let connections = TaskTracker::new();
+    connections.spawn(gate.watch(shutdown.clone()));
+    if let Some(tls) = tls.clone() {
+        let shutdown = shutdown.clone();
+        connections.spawn(async move { tls.files().watch(POLL_INTERVAL, shutdown).await });
+    }
     let drain = CancellationToken::new();
     let abandon = CancellationToken::new();
     loop {
@@ -50,8 +63,12 @@ pub(crate) async fn serve(
             accepted = accept(&listener, &limit) => accepted,
         };
         let (stream, permit) = accepted;
-        let connection =
-            Connection { router: router.clone(), idle: config.idle_timeout, drain: drain.clone() };
+        let connection = Connection {
+            router: router.clone(),
+            tls: tls.clone(),
+            idle: config.idle_timeout,
+            drain: drain.clone(),
+        };
         let abandon = abandon.clone();
         connections.spawn(async move {
             let _permit = permit;
@@ -92,15 +109,32 @@ async fn accept(listener: &TcpListener, limit: &Arc<Semaphore>) -> (TcpStream, O
 
 struct Connection {
     router: Router,
+    tls: Option<ServerTls>,
     idle: Duration,
     drain: CancellationToken,
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream) {
+    async fn serve(mut self, stream: TcpStream) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY: {error}");
         }
+        let Some(tls) = self.tls.take() else { return self.serve_http(stream).await };
+        let acceptor = TlsAcceptor::from(Arc::clone(tls.files().current().config()));
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let chain = stream.get_ref().1.peer_certificates();
+                if let Some(certificate) = chain.and_then(<[_]>::first).and_then(CertificateInfo::from_der) {
+                    self.router = self.router.layer(Extension(PeerCertificate(Arc::new(certificate))));
+                }
+                self.serve_http(stream).await;
+            }
+            Ok(Err(error)) => tracing::info!(%error, "TLS handshake failed: {error}"),
+            Err(_) => tracing::info!("TLS handshake did not finish in time"),
+        }
+    }
+
+    async fn serve_http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let service = TowerToHyperService::new(self.router);
         let mut connection = std::pin::pin!(
             http1::Builder::new()
@@ -123,7 +157,7 @@ impl Connection {
 }
 
 /// Health with and without the base path; everything else is the hook's.
-fn router(hook: Arc<Hook>) -> Router {
+fn router(hook: Arc<Hook>, gate: Arc<Gate>) -> Router {
     let (queue, store, draining) =
         (Arc::clone(hook.queue()), Arc::clone(hook.shared_store()), Arc::clone(&hook));
     let health = Health::new()
@@ -140,12 +174,17 @@ fn router(hook: Arc<Hook>) -> Router {
             async move { if draining { Err("draining") } else { Ok(()) } }
         });
     let base = hook.base();
-    let mut router =
-        Router::new().fallback(handle).with_state(Arc::clone(&hook)).merge(health.clone().router());
+    let mut router = Router::new()
+        .fallback(handle)
+        .with_state(Arc::clone(&hook))
+        .layer(middleware::from_fn_with_state(Arc::clone(&gate), gate::gate))
+        .merge(health.clone().router());
     if !base.is_empty() {
         router = router.nest(base, health.router());
     }
-    router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn_with_state(hook, observe))
+    router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state((hook, gate), observe))
 }
 
 async fn handle(State(hook): State<Arc<Hook>>, request: Request) -> Response {
@@ -160,15 +199,18 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 /// One line per request: the pattern of its path, never the path.
-async fn observe(State(hook): State<Arc<Hook>>, mut request: Request, next: Next) -> Response {
+async fn observe(
+    State((hook, gate)): State<(Arc<Hook>, Arc<Gate>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let traceparent = negotiate::traceparent(request.headers());
-    let span = tracing::info_span!(
-        "request",
-        trace_id = negotiate::trace_id(&traceparent),
-        http.method = method(&request),
-        http.route = routes::pattern(hook.base(), request.uri().path()),
-    );
+    let (method, route) = (method(&request), routes::pattern(hook.base(), request.uri().path()));
+    let trace_id = negotiate::trace_id(&traceparent).to_owned();
+    let span = tracing::info_span!("request", trace_id, http.method = method, http.route = route);
+    let caller = Caller::default();
+    request.extensions_mut().insert(caller.clone());
     if let Ok(value) = traceparent.parse() {
         request.headers_mut().insert("traceparent", value);
     }
@@ -177,6 +219,9 @@ async fn observe(State(hook): State<Arc<Hook>>, mut request: Request, next: Next
     let closes = response.headers().contains_key(header::CONNECTION);
     span.in_scope(|| {
         tracing::info!(http.status = response.status().as_u16(), duration_ms, closes, "answered");
+        if gate.asks() {
+            caller.record(method, route, response.status().as_u16(), &trace_id);
+        }
     });
     response
 }
@@ -187,4 +232,5 @@ fn method(request: &Request) -> &'static str {
     KNOWN.into_iter().find(|known| request.method() == *known).unwrap_or("other")
 }
 
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 * 1024;

@@ -70,6 +70,13 @@ impl From<service::config::ConfigError> for Failure {
     }
 }
 
+/// What the hook says of its settings before it runs.
+impl From<transform::Error> for Failure {
+    fn from(error: transform::Error) -> Self {
+        Self::new(Code::ConfigInvalid, error)
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::internal(error)

@@ -25,6 +25,7 @@ use cli::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    credentials::install_provider();
     let mut cli = Cli::parse();
     let result = match cli.command.take().unwrap_or_else(|| Command::Up(cli::UpArgs::default())) {
         Command::Up(arguments) => up::run(&cli, &arguments).await,

@@ -21,6 +21,7 @@ use crate::{
 
 pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
     let config = load(cli)?;
+    config.hook.check()?;
     let shutdown = service::shutdown_on_signal()?;
     let dependencies = transform::Dependencies {
         queue: queue(&config).await?,

@@ -99,6 +99,11 @@ impl Stack {
         })
     }
 
+    /// How the hook is spoken to.
+    pub(crate) fn hook_scheme(&self) -> &'static str {
+        if self.config.hook.tls.is_some() { "https" } else { "http" }
+    }
+
     /// Serves until `shutdown`: hook and sender settle what is in flight, then the test server ends.
     ///
     /// A service that ends before is a failure, and ends the others.

@@ -32,8 +32,9 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
     config.hook.listen = listen.hook;
     config.hook.allow_remote |= arguments.allow_remote;
     if !config.hook.allow_remote {
-        stays_on_this_machine(listen)?;
+        stays_on_this_machine(listen, config.hook.auth.asks())?;
     }
+    config.hook.check()?;
     // Before anything is opened, so that a signal during the start is not lost.
     let shutdown = service::shutdown_on_signal()?;
     let stack = Stack::prepare(config, &arguments.data_dir, listen).await?;
@@ -55,22 +56,22 @@ fn parse(setting: &str, address: &str) -> Result<SocketAddr, Failure> {
     })
 }
 
-fn stays_on_this_machine(listen: Listen) -> Result<(), Failure> {
-    let addresses = [Some(listen.hook), Some(listen.mllp_tls), listen.mllp_plain];
+fn stays_on_this_machine(listen: Listen, hook_asks: bool) -> Result<(), Failure> {
+    let addresses = [Some(listen.hook).filter(|_| !hook_asks), Some(listen.mllp_tls), listen.mllp_plain];
     match addresses.into_iter().flatten().find(|address| !address.ip().is_loopback()) {
         None => Ok(()),
         Some(address) => Err(Failure::new(
             Code::Usage,
-            format!("{address} can be reached from other machines, and the hook does not ask who calls"),
+            format!("{address} can be reached from other machines, and nobody there is asked who calls"),
         )
-        .hint("127.0.0.1, or --allow-remote where something in front of it asks")),
+        .hint("127.0.0.1, or --allow-remote where something in front of it asks; the hook can ask itself: [hook.auth]")),
     }
 }
 
 fn as_json(stack: &Stack, data: &Path) -> String {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "hook": format!("http://{}", stack.hook),
+        "hook": format!("{}://{}", stack.hook_scheme(), stack.hook),
         "mllp_tls": stack.mllp_tls,
         "mllp_plain": stack.mllp_plain,
         "admin": stack.admin.as_ref().map(|admin| format!("http://{}", admin.address())),
@@ -88,7 +89,7 @@ fn as_text(stack: &Stack, data: &Path) -> String {
         // Writing to a String does not fail.
         writeln!(text, "  {name:<12} {value:<44} {note}").ok();
     };
-    let hook = format!("http://{}/persistence/Patient", stack.hook);
+    let hook = format!("{}://{}/persistence/Patient", stack.hook_scheme(), stack.hook);
     row("FHIR hook", hook.clone(), "POST a Patient; GET, PUT, DELETE {id} below it");
     row("MLLP/TLS", stack.mllp_tls.to_string(), "bundled test receiver");
     if let Some(plain) = stack.mllp_plain {

@@ -29,4 +29,4 @@ pub use certificate::CertificateInfo;
 pub use config::{ClientTlsConfig, ServerTlsConfig};
 pub use error::TlsConfigError;
 pub use reload::{POLL_INTERVAL, Reloader};
-pub use tls::{ClientTls, ServerTls, ServerTlsOptions};
+pub use tls::{ClientTls, ServerTls, ServerTlsOptions, install_provider};

@@ -200,6 +200,13 @@ impl ResolvesClientCert for ClientCertificate {
     }
 }
 
+/// Makes aws-lc-rs the provider of TLS clients in this process that bring none, once and for good. An HTTP client asks
+/// for one even when it never speaks TLS.
+pub fn install_provider() {
+    // An error says that another call was first.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }

@@ -27,6 +27,12 @@ pub(crate) fn listen() {
     });
 }
 
+/// What was logged so far, line by line, as far as it holds `text`.
+pub(crate) fn logged(text: &str) -> Vec<String> {
+    let all = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    String::from_utf8_lossy(&all).lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+}
+
 /// One line on its way.
 #[derive(Default)]
 struct Lines(Vec<u8>);

@@ -51,6 +51,7 @@ impl TestHook {
         change: impl FnOnce(&mut HookConfig),
     ) -> Self {
         crate::canary::listen();
+        credentials::install_provider();
         let (queue, store) = (Arc::new(FaultyQueue::new(queue)), Arc::new(FaultyStore::new(store)));
         let mut config = Config::default();
         change(&mut config.hook);

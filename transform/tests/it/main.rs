@@ -1,6 +1,7 @@
 //! The hook over real HTTP, on memory backends that can be made to fail.
 #![expect(clippy::unwrap_used, reason = "a failed expectation is how a test fails")]
 
+mod authentication;
 mod canary;
 mod durable;
 mod faulty;
@@ -8,6 +9,7 @@ mod hook;
 mod limits;
 mod park;
 mod persistence;
+mod pki;
 mod refusals;
 mod replicas;
 mod rows;

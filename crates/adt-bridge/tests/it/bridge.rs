@@ -48,6 +48,7 @@ impl Bridge {
             .arg("--data-dir")
             .arg(data)
             .envs(environment.iter().copied());
+        credentials::install_provider();
         let process = Process::start(command, DEADLINE).await.expect("started");
         let hook = process.ready()["hook"].as_str().expect("hook").to_owned();
         Self { process, client: reqwest::Client::new(), hook }
