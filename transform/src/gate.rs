@@ -18,6 +18,7 @@ use crate::{
     audit::Caller,
     auth::{AuthError, Authenticator, BodyCheck, CheckedBody, Permissions, Principal},
     error::HookError,
+    openapi,
     rate::Rate,
     routes::{self, Place, Resources, Surface},
 };
@@ -60,7 +61,11 @@ impl Gate {
             return Ok(request);
         };
         let (mut head, mut body) = request.into_parts();
-        let wanted = Wanted::of(routes::place(&self.base, head.uri.path()).ok(), &head.method);
+        let path = head.uri.path();
+        let wanted = match routes::place(&self.base, path) {
+            Err(_) if routes::pattern(&self.base, path) == openapi::PATH => Wanted::Metadata,
+            place => Wanted::of(place.ok(), &head.method),
+        };
         if wanted == Wanted::Public || (wanted == Wanted::Metadata && authenticator.public_metadata()) {
             return Ok(Request::from_parts(head, body));
         }

@@ -33,6 +33,7 @@ mod hook;
 mod lookup;
 mod mapping;
 mod negotiate;
+mod openapi;
 mod outcome;
 mod park;
 mod patient_lock;

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use crate::{error::HookError, resource_types};
+use crate::{error::HookError, openapi, resource_types};
 
 /// What a path names, below the base path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,7 @@ pub(crate) fn pattern(base: &str, path: &str) -> &'static str {
         Ok(Place::Webhook) => "/hook",
         Err(_) if path.ends_with("/livez") => "/livez",
         Err(_) if path.ends_with("/readyz") => "/readyz",
+        Err(_) if path.ends_with(openapi::PATH) => openapi::PATH,
         Err(_) => "other",
     }
 }

@@ -8,6 +8,7 @@ use axum::{
     http::header,
     middleware::{self, Next},
     response::Response,
+    routing::get,
 };
 use credentials::{CertificateInfo, POLL_INTERVAL, ServerTls};
 use hyper::server::conn::http1;
@@ -34,7 +35,7 @@ use crate::{
     error::HookError,
     gate::{self, Gate},
     hook::Hook,
-    negotiate,
+    negotiate, openapi,
     routes::{self, Surface},
 };
 
@@ -174,7 +175,11 @@ fn router(hook: Arc<Hook>, gate: Arc<Gate>) -> Router {
             async move { if draining { Err("draining") } else { Ok(()) } }
         });
     let base = hook.base();
-    let mut router = Router::new()
+    let mut behind_the_gate = Router::new().route(openapi::PATH, get(openapi::document));
+    if !base.is_empty() {
+        behind_the_gate = behind_the_gate.route(&format!("{base}{}", openapi::PATH), get(openapi::document));
+    }
+    let mut router = behind_the_gate
         .fallback(handle)
         .with_state(Arc::clone(&hook))
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), gate::gate))

@@ -8,6 +8,7 @@ mod faulty;
 mod hook;
 mod limits;
 mod park;
+mod openapi;
 mod persistence;
 mod pki;
 mod refusals;
