@@ -14,6 +14,7 @@ mod concurrent_writers;
 mod crash;
 mod demonstration;
 mod endpoint_down;
+mod how_to;
 mod http;
 mod operator;
 mod sending;
