@@ -44,9 +44,26 @@ cd ..
 step "Dockerfile"
 "$tools/hadolint" Dockerfile
 
-step "Binaries as in the images, without link-time optimisation"
+step "Binaries as in the images, from the files that an image build gets"
+# Copied where content differs, so that what did not change is not built again.
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+context=$(realpath "${CARGO_TARGET_DIR:-target}")/image-context
+python3 - "$(dirname "$(ls cdk/cdk.out/bundled/asset.*/Cargo.toml | head -1)")" "$context" <<'PYTHON'
+import filecmp, shutil, sys
+from pathlib import Path
+source, target = map(Path, sys.argv[1:])
+wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+for path in [path for path in target.rglob("*") if path.is_file() and path.relative_to(target) not in wanted]:
+    path.unlink()
+for path in wanted:
+    new, old = source / path, target / path
+    if not old.exists() or not filecmp.cmp(new, old, shallow=False):
+        old.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(new, old)
+PYTHON
 services=(transform sender test-hl7-server secret-files)
-cargo build --profile ci --locked "${services[@]/#/--package=}"
+cargo build --profile ci --locked --manifest-path "$context/Cargo.toml" \
+    --target-dir "${CARGO_TARGET_DIR:-target}" "${services[@]/#/--package=}"
 binaries=$(realpath "${CARGO_TARGET_DIR:-target}/ci")
 
 step "The templates' containers, started"

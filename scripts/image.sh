@@ -5,12 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 binaries=$(realpath "${1:?usage: scripts/image.sh FOLDER-WITH-RELEASE-BINARIES}")
 
-if [[ $(id -u) != 0 ]]; then
-    echo "scripts/image.sh: building an image without a registry needs root (buildah, chroot)" >&2
+if ((EUID != 0)); then
+    echo "building and running an image without a registry needs root (buildah, chroot)" >&2
     exit 1
 fi
 if ! command -v buildah >/dev/null; then
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah >/dev/null
+    if ! command -v apt-get >/dev/null; then
+        echo "buildah is missing and cannot be installed from here; on Debian: apt-get install buildah" >&2
+        exit 1
+    fi
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends buildah >/dev/null
 fi
 
 work=$(mktemp -d)
