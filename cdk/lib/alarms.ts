@@ -21,6 +21,8 @@ export interface AlarmsProps {
   readonly api: HookApi;
   readonly sender: SenderService;
   readonly logMetrics: LogMetrics;
+  /** Whether the sender's certificates come from a secret. */
+  readonly secret: boolean;
   /** Unhealthy targets of the test server, where it is part of the deployment. */
   readonly testServerUnhealthy?: IMetric;
 }
@@ -56,9 +58,11 @@ export class Alarms extends Construct {
       label: 'Exchanges without AA or CA, per cent',
     }), 3, 'More than a fifth of the messages came back without a positive acknowledgment, for a quarter of an hour.');
     this.above('EndpointPaused', 0, logMetrics.paused, 1, 'The sender stopped sending: the HL7 endpoint fails.');
-    this.below('CertificateExpires', 30, logMetrics.certificateDays, 'A certificate of the HL7 connection expires within 30 days.');
-    this.below('CertificateExpiresSoon', 7, logMetrics.certificateDays, 'A certificate of the HL7 connection expires within 7 days.');
-    this.above('SecretNotUsable', 0, logMetrics.secretFailures, 3, 'The secret with the certificates cannot be read or used; the old ones stay.');
+    if (props.secret) {
+      this.below('CertificateExpires', 30, logMetrics.certificateDays, 'A certificate of the HL7 connection expires within 30 days.');
+      this.below('CertificateExpiresSoon', 7, logMetrics.certificateDays, 'A certificate of the HL7 connection expires within 7 days.');
+      this.above('SecretNotUsable', 0, logMetrics.secretFailures, 3, 'The secret with the certificates cannot be read or used; the old ones stay.');
+    }
     this.above('HookUnhealthy', 0, hook.target.metrics.unhealthyHostCount({ period: minute, statistic: 'Maximum' }), 5, 'A task of the hook does not answer.');
     this.below('SenderDown', 1, runningTasks(sender.service), 'No sender runs; messages wait in the queue.', 5, TreatMissingData.BREACHING);
     this.above('ApiErrors', 0, api.api.metricServerError({ period: minute, statistic: 'Sum' }), 5, 'Writes fail: clients get 5xx for five minutes.');

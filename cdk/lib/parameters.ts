@@ -45,6 +45,11 @@ export interface Parameters {
   readonly cpuArchitecture: 'arm64' | 'x86-64';
 }
 
+/** Whether the sender needs files from the secret. */
+export function usesSecret({ hl7Tls }: Parameters): boolean {
+  return hl7Tls === 'server' || hl7Tls === 'mutual';
+}
+
 /** Context values that cannot work; the message names each parameter. Values are repeated: none is a secret. */
 export class ParameterError extends Error {
   constructor(readonly problems: readonly string[]) {

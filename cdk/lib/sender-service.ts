@@ -9,7 +9,7 @@ import { Construct } from 'constructs';
 
 import { BridgeTask, TLS_FOLDER } from './bridge-task.ts';
 import { logGroup } from './log-group.ts';
-import type { Parameters } from './parameters.ts';
+import { usesSecret, type Parameters } from './parameters.ts';
 import type { Queues } from './queues.ts';
 import { taskSubnets } from './subnets.ts';
 
@@ -31,7 +31,7 @@ export class SenderService extends Construct {
   constructor(scope: Construct, id: string, private readonly parameters: Parameters, private readonly props: SenderServiceProps) {
     super(scope, id);
     const { vpc, cluster, queues } = props;
-    const { hl7Port, hl7Tls, senderMinTasks: least, senderMaxTasks: most, hl7MaxConnections } = parameters;
+    const { hl7Port, senderMinTasks: least, senderMaxTasks: most, hl7MaxConnections } = parameters;
     this.logs = logGroup(this, 'Logs', props.key);
     const task = new BridgeTask(this, 'Task', parameters, {
       service: 'sender',
@@ -39,7 +39,7 @@ export class SenderService extends Construct {
       memoryLimitMiB: 512,
       logGroup: this.logs,
       settings: parameters.senderSettings,
-      tlsSecret: hl7Tls === 'server' || hl7Tls === 'mutual' ? parameters.hl7TlsSecret : undefined,
+      tlsSecret: usesSecret(parameters) ? parameters.hl7TlsSecret : undefined,
       environment: {
         ADT_BRIDGE__SENDER__ENDPOINT__ADDRESS: `${props.host}:${hl7Port}`,
         ...this.tls(),

@@ -12,7 +12,7 @@ import { HookService, type StoreProps } from './hook-service.ts';
 import { LogMetrics } from './log-metrics.ts';
 import { messageBucket } from './message-bucket.ts';
 import { vpcFor, type NetworkStack } from './network-stack.ts';
-import type { Parameters } from './parameters.ts';
+import { usesSecret, type Parameters } from './parameters.ts';
 import { Queues } from './queues.ts';
 import { SenderService } from './sender-service.ts';
 import type { TestHl7ServerStack } from './test-hl7-server-stack.ts';
@@ -40,7 +40,7 @@ export class TransformStack extends Stack {
 
     const logMetrics = new LogMetrics(this, 'LogMetrics', { sender: sender.logs, namespace: `AdtBridge/${this.stackName}` });
     const watched: AlarmsProps = {
-      key, queues, hook, api, sender, logMetrics, email: parameters.alarmEmail, testServerUnhealthy: testServer?.unhealthy,
+      key, queues, hook, api, sender, logMetrics, email: parameters.alarmEmail, secret: usesSecret(parameters), testServerUnhealthy: testServer?.unhealthy,
     };
     new Dashboard(this, 'Dashboard', new Alarms(this, 'Alarms', watched), watched);
 

@@ -116,6 +116,8 @@ describe('TLS to the endpoint', () => {
     const made = new Stacks({ 'hl7-server-name': 'hl7.example', 'hl7-tls': tls });
     const settings = Object.entries(environment(made.transform, 'sender')).filter(([name]) => /TLS|PLAINTEXT/.test(name));
     expect(Object.fromEntries(settings)).toEqual(expected);
+    const alarms = Object.keys(made.transform.findResources('AWS::CloudWatch::Alarm'));
+    expect(alarms.some((id) => id.includes('Certificate')), 'an alarm only where its metric comes').toBe(['server', 'mutual'].includes(tls));
   });
 });
 
