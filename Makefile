@@ -1,11 +1,14 @@
 # Every target runs on a machine with Rust, Node and Python alone; the rest is installed on first use.
-.PHONY: check test e2e soak fuzz deny doc fmt run demo
+.PHONY: check test cdk e2e soak fuzz deny doc fmt run demo
 
 check:  ## Format, lints, dependency rules, documentation
 	scripts/check.sh
 
 test:  ## Everything, against a local SQS and S3
 	scripts/test.sh
+
+cdk:  ## The deployment alone: templates, their rules, the real binaries in them, images
+	scripts/cdk.sh
 
 e2e:  ## The end-to-end tests alone
 	cargo test --locked -p adt-bridge -- --include-ignored
