@@ -7,7 +7,7 @@ use fhir_adt::MappingConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error,
+    BackfillConfig, Error, JobsConfig, SourceConfig,
     auth::{AuthConfig, Authenticator, HookTlsConfig, RateConfig},
 };
 
@@ -86,6 +86,12 @@ pub struct HookConfig {
     pub skip_unsupported: bool,
     /// What becomes of bodies that are refused for good, on every surface but the persistence API.
     pub on_refused: OnRefused,
+    /// FHIR servers that may be read from.
+    pub source: Vec<SourceConfig>,
+    /// Work that was promised and is not done.
+    pub jobs: JobsConfig,
+    /// How history is taken in.
+    pub backfill: BackfillConfig,
 }
 
 /// What becomes of bodies that are refused for good.
@@ -144,6 +150,9 @@ impl Default for HookConfig {
             handling: Handling::Lenient,
             skip_unsupported: false,
             on_refused: OnRefused::Reject,
+            source: Vec::new(),
+            jobs: JobsConfig::default(),
+            backfill: BackfillConfig::default(),
         }
     }
 }
@@ -189,6 +198,13 @@ impl HookConfig {
         if self.max_buffered_bytes / 1024 < self.max_body_bytes.div_ceil(1024) {
             let reason = "must be at least hook.max_body_bytes";
             return Err(Error::Config { setting: "hook.max_buffered_bytes", reason });
+        }
+        self.backfill.check()?;
+        for (index, source) in self.source.iter().enumerate() {
+            source.check()?;
+            if self.source.iter().take(index).any(|other| other.name == source.name) {
+                return Err(Error::Config { setting: "hook.source.name", reason: "stands twice" });
+            }
         }
         match not_zero.into_iter().find(|(_, wrong)| *wrong) {
             Some((setting, _)) => Err(Error::Config { setting, reason: "must not be zero or empty" }),

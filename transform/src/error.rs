@@ -42,6 +42,9 @@ pub enum Error {
     /// The files of `[hook.tls]` cannot be used.
     #[error("hook.tls: {0}")]
     Tls(#[from] TlsConfigError),
+    /// The TLS files of a source cannot be used.
+    #[error("hook.source.tls: {0}")]
+    SourceTls(#[source] credentials::TlsConfigError),
     /// The queue broke for good.
     #[error("queue: {0}")]
     Queue(#[source] QueueError),
@@ -133,12 +136,19 @@ pub(crate) enum HookError {
     #[error("no source server is configured")]
     NoSource,
     #[error("the source server is not on the list")]
-    #[expect(dead_code, reason = "answered by what reads back")]
     ForeignSource { host: String },
     #[error("{0}")]
     Credentials(#[from] AuthError),
     #[error("{principal} may not {verb}")]
     Forbidden { principal: String, verb: String },
+    #[error("several source servers are configured, and none is named")]
+    SourceNotNamed,
+    #[error("id is missing")]
+    IdMissing,
+    #[error("content type is not NDJSON")]
+    NotNdjson,
+    #[error("query parameter {name} cannot be read")]
+    Parameter { name: &'static str },
     #[error("too many requests")]
     TooManyRequests,
     #[error("shutting down")]
@@ -302,6 +312,18 @@ impl HookError {
             Self::Forbidden { principal, verb } => {
                 let text = format!("{principal} may not {verb} Patient.");
                 answer(StatusCode::FORBIDDEN, "forbidden", &text)
+            }
+            Self::SourceNotNamed => {
+                let text = "Several source servers are configured; the notification does not say which.";
+                answer(StatusCode::UNPROCESSABLE_ENTITY, "required", text)
+            }
+            Self::IdMissing => answer(StatusCode::BAD_REQUEST, "required", "id is missing."),
+            Self::NotNdjson => {
+                let text = "Content-Type is not supported. Send application/fhir+ndjson.";
+                answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", text)
+            }
+            Self::Parameter { name } => {
+                answer(StatusCode::BAD_REQUEST, "value", &format!("Parameter {name} cannot be read."))
             }
             Self::TooManyRequests => answer(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many requests."),
             Self::Draining => answer(StatusCode::SERVICE_UNAVAILABLE, "transient", "Shutting down."),

@@ -44,7 +44,7 @@ pub(crate) async fn answer(
     let has_body = match place {
         Place::FhirBase | Place::Webhook => true,
         Place::Fhir(_) => [Method::POST, Method::PUT].contains(&parts.method),
-        Place::Persistence(_) | Place::Metadata => false,
+        Place::Persistence(_) | Place::Metadata | Place::Backfill => false,
     };
     if !has_body {
         return understood(hook, place, parts, &[]).await;

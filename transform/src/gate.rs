@@ -152,7 +152,8 @@ impl Wanted {
                 Resources::Patient { .. } if method == Method::DELETE => Self::One(Permissions::DELETE),
                 Resources::Patients | Resources::Patient { .. } => Self::Caller,
             },
-            Some(Place::FhirBase | Place::Webhook | Place::Metadata) | None => Self::Caller,
+            Some(Place::Backfill) if method == Method::POST => Self::Stream,
+            Some(Place::FhirBase | Place::Webhook | Place::Metadata | Place::Backfill) | None => Self::Caller,
         }
     }
 

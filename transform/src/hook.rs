@@ -25,7 +25,9 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::{
-    Config, Dependencies, Error, Handling, OnRefused, OrderingScope, body,
+    BackfillConfig, Config, Dependencies, Error, Handling, OnRefused, OrderingScope,
+    backfill::{self, Pace},
+    body,
     error::HookError,
     fhir::{self, notification::Progress},
     mapping::Mapping,
@@ -33,6 +35,7 @@ use crate::{
     patient_lock::PatientLocks,
     persistence,
     routes::{self, Place, Surface},
+    source::Sources,
     unsaved::Unsaved,
     write::{self, Origin, Outcome, Verb, Write},
 };
@@ -54,6 +57,7 @@ pub(crate) struct Hook {
     body_timeout: Duration,
     request_timeout: Duration,
     requests: Semaphore,
+    max_requests: usize,
     /// KiB of bodies that may be in memory.
     buffers: Semaphore,
     unsaved: Unsaved,
@@ -62,11 +66,15 @@ pub(crate) struct Hook {
     /// Writes that have begun; they outlive their client's connection.
     writes: TaskTracker,
     draining: AtomicBool,
+    sources: Sources,
+    backfill: BackfillConfig,
+    pace: Pace,
 }
 
 impl Hook {
     pub(crate) fn new(config: &Config, dependencies: Dependencies) -> Result<Self, Error> {
         let hook = &config.hook;
+        let sources = Sources::new(&hook.source, &hook.jobs, Arc::clone(&dependencies.store))?;
         Ok(Self {
             mapping: Mapping::new(config.message.clone(), hook.destination.clone())?,
             queue: dependencies.queue,
@@ -81,6 +89,7 @@ impl Hook {
             body_timeout: hook.body_timeout,
             request_timeout: hook.request_timeout,
             requests: Semaphore::new(hook.max_requests),
+            max_requests: hook.max_requests,
             buffers: Semaphore::new(hook.max_buffered_bytes / 1024),
             unsaved: Unsaved::default(),
             progress: Progress::default(),
@@ -88,6 +97,9 @@ impl Hook {
             skip_unsupported: hook.skip_unsupported,
             writes: TaskTracker::new(),
             draining: AtomicBool::new(false),
+            sources,
+            backfill: hook.backfill.clone(),
+            pace: Pace::new(hook.backfill.rate),
         })
     }
 
@@ -106,6 +118,9 @@ impl Hook {
         let counts = !matches!(parts.method, Method::POST | Method::PUT);
         let _place = if counts { Some(self.admit()?) } else { None };
         let place = routes::place(&self.base, parts.uri.path())?;
+        if place == Place::Backfill {
+            return backfill::answer(self, &parts, body);
+        }
         if !negotiate::check_format(parts.uri.query())? {
             negotiate::check_accept(&parts.headers)?;
         }
@@ -156,6 +171,11 @@ impl Hook {
             Ok(Err(_)) => Err(HookError::Internal { trace, reason: "a write panicked" }),
             Err(_) => Err(HookError::WriteTimeout),
         }
+    }
+
+    /// Begins work that outlives its request; shutdown waits for it.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.writes.spawn(work);
     }
 
     /// Reads the body as far as there is room for it.
@@ -225,6 +245,31 @@ impl Hook {
         self.skip_unsupported
     }
 
+    pub(crate) fn max_body_bytes(&self) -> usize {
+        self.max_body_bytes
+    }
+
+    pub(crate) fn body_timeout(&self) -> Duration {
+        self.body_timeout
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    pub(crate) fn backfill(&self) -> &BackfillConfig {
+        &self.backfill
+    }
+
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Requests that are being answered at this moment.
+    pub(crate) fn live_requests(&self) -> usize {
+        self.max_requests.saturating_sub(self.requests.available_permits())
+    }
+
     pub(crate) fn request_timeout(&self) -> Duration {
         self.request_timeout
     }
@@ -241,6 +286,7 @@ impl Hook {
 
     /// Waits for the writes that have begun.
     pub(crate) async fn settled(&self) {
+        self.sources.stop().await;
         if tokio::time::timeout(self.request_timeout, self.writes.wait()).await.is_err() {
             tracing::warn!(writes = self.writes.len(), "writes are still under way");
         }

@@ -23,6 +23,7 @@
 mod answer;
 mod audit;
 mod auth;
+mod backfill;
 mod body;
 mod config;
 mod envelope;
@@ -62,8 +63,13 @@ pub use auth::{
     AuthConfig, AuthConfigError, BearerConfig, ClientCertificateConfig, HookTlsConfig, JwtAlgorithm,
     JwtConfig, Permissions, RateConfig, SigV4Config, SignatureConfig,
 };
+pub use backfill::BackfillConfig;
 pub use config::{Config, Handling, HookConfig, OnRefused, OrderingScope, Settings};
 pub use error::Error;
+pub use source::{
+    AssertionAlgorithm, CatchUpConfig, CredentialsConfig, Export, ExportFile, History, HistoryError,
+    JobsConfig, Page, SmartBackend, SourceConfig, SourceTls, SubscriptionConfig,
+};
 
 /// What the hook stands on.
 #[derive(Clone, Debug)]
@@ -94,6 +100,7 @@ pub async fn run(
     let tls = config.hook.server_tls()?;
     let queue = Arc::clone(&dependencies.queue);
     let hook = Arc::new(hook::Hook::new(&config, dependencies)?);
+    hook.sources().start(source::writer(&hook));
     let stop = shutdown.child_token();
     let mut serving = std::pin::pin!(serve::serve(hook, gate, tls, &config.hook, listener, stop.clone()));
     tokio::select! {

@@ -5,8 +5,8 @@ mod report;
 use std::collections::HashMap;
 
 use fhir_adt::{
-    Conversion, Interaction, Mapper, MappingConfig, MappingContext, MergeTrigger, Rejection, Residue,
-    Seealso, Severity, Subject,
+    Conversion, Interaction, Mapper, MappingConfig, MappingContext, MergeTrigger, ProcessingMode, Rejection,
+    Residue, Seealso, Severity, Subject,
 };
 use jiff::Timestamp;
 use message_store::PatientKey;
@@ -17,6 +17,8 @@ use crate::{Error, error::HookError, outcome::Issue, stamp::Stamp};
 /// Patient to messages and back, with the settings of this hook.
 pub(crate) struct Mapping {
     mapper: Mapper,
+    /// The same, for what happened long ago.
+    history: Mapper,
     destination: String,
 }
 
@@ -29,6 +31,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) linked: &'a HashMap<String, Value>,
     /// The patient before the write, as far as [`Mapping::wants_previous`] asks for it.
     pub(crate) previous: Option<&'a Value>,
+    /// Not an event of now: MSH-11.2 says so.
+    pub(crate) history: bool,
 }
 
 /// A message to send.
@@ -66,7 +70,12 @@ pub(crate) enum Said {
 
 impl Mapping {
     pub(crate) fn new(config: MappingConfig, destination: String) -> Result<Self, Error> {
-        Ok(Self { mapper: Mapper::new(config).map_err(Error::Mapping)?, destination })
+        let history = MappingConfig { processing_mode: ProcessingMode::InitialLoad, ..config.clone() };
+        Ok(Self {
+            mapper: Mapper::new(config).map_err(Error::Mapping)?,
+            history: Mapper::new(history).map_err(Error::Mapping)?,
+            destination,
+        })
     }
 
     /// Whether links make it matter what the patient was before an update.
@@ -93,7 +102,8 @@ impl Mapping {
             facts.linked.get(id).cloned()
         };
         let context = MappingContext { lookup: Some(&lookup), ..self.context(facts) };
-        let rejection = match self.mapper.patient_to_adt(patient, interaction, &context) {
+        let mapper = if facts.history { &self.history } else { &self.mapper };
+        let rejection = match mapper.patient_to_adt(patient, interaction, &context) {
             Ok(conversion) => return Ok(converted(conversion)),
             // What was read from a message of somebody else need not be what may be written.
             Err(_) if interaction == Interaction::Delete => return self.delete(facts),
@@ -107,7 +117,7 @@ impl Mapping {
         for path in &unknown {
             report::remove(&mut known, path);
         }
-        let converted = self.mapper.patient_to_adt(&known, interaction, &context).map(converted);
+        let converted = mapper.patient_to_adt(&known, interaction, &context).map(converted);
         let mut converted = converted.map_err(|rejection| refused(&rejection, lenient))?;
         tracing::warn!(elements = unknown.len(), "elements that R4 does not have were ignored");
         converted.issues.splice(0..0, unknown.iter().map(|path| report::ignored(path)));

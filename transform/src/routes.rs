@@ -15,6 +15,8 @@ pub(crate) enum Place<'p> {
     FhirBase,
     /// `/fhir/metadata`.
     Metadata,
+    /// `/fhir/$backfill`: history as NDJSON.
+    Backfill,
     /// `/hook`: one URL for senders that add no path.
     Webhook,
 }
@@ -56,6 +58,7 @@ pub(crate) fn place<'p>(base: &str, path: &'p str) -> Result<Place<'p>, HookErro
         return match rest {
             "" => Ok(Place::FhirBase),
             "metadata" => Ok(Place::Metadata),
+            "$backfill" => Ok(Place::Backfill),
             rest => resources(rest).map(Place::Fhir),
         };
     }
@@ -98,6 +101,7 @@ pub(crate) fn pattern(base: &str, path: &str) -> &'static str {
         Ok(Place::Fhir(Resources::Patient { .. })) => "/fhir/Patient/{id}",
         Ok(Place::FhirBase) => "/fhir",
         Ok(Place::Metadata) => "/fhir/metadata",
+        Ok(Place::Backfill) => "/fhir/$backfill",
         Ok(Place::Webhook) => "/hook",
         Err(_) if path.ends_with("/livez") => "/livez",
         Err(_) if path.ends_with("/readyz") => "/readyz",
@@ -121,7 +125,7 @@ pub(crate) fn refused_method(place: Place<'_>, method: &Method, query: bool) -> 
         Place::Persistence(Resources::Patient { .. }) | Place::Fhir(Resources::Patient { .. }) => {
             "DELETE, GET, HEAD, PUT"
         }
-        Place::FhirBase => "POST",
+        Place::FhirBase | Place::Backfill => "POST",
         Place::Metadata => "GET, HEAD",
         Place::Webhook => "OPTIONS, POST",
     };

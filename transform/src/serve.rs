@@ -174,6 +174,8 @@ fn router(hook: Arc<Hook>, gate: Arc<Gate>) -> Router {
             let draining = draining.is_draining();
             async move { if draining { Err("draining") } else { Ok(()) } }
         });
+    let sources = hook.sources().clone();
+    let health = health.detail("sources", move || sources.state());
     let base = hook.base();
     let mut behind_the_gate = Router::new().route(openapi::PATH, get(openapi::document));
     if !base.is_empty() {

@@ -48,7 +48,6 @@ pub(crate) enum Origin {
     #[default]
     Live,
     /// It is history: always an update, never a create.
-    #[expect(dead_code, reason = "the backfill comes with its own change")]
     Backfill,
 }
 
@@ -80,7 +79,6 @@ pub(crate) enum Outcome {
     /// The patient is as given. `repeated`: it was already, and nothing was sent.
     Written { resource: Value, version: Version, new: bool, issues: Vec<Issue>, repeated: bool },
     /// The patient is deleted; `sent`: a message says so.
-    #[expect(dead_code, reason = "for the count of a backfill")]
     Deleted { sent: bool },
     /// A newer version was sent already; nothing was done.
     Stale { given: String, current: String },

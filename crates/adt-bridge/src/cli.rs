@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     about::{CompletionsArgs, ManArgs, VersionArgs},
+    backfill::BackfillArgs,
     dead_letters::{DeadLetterArgs, QueueArgs},
     send::SendArgs,
     settings::SettingsArgs,
@@ -43,6 +44,9 @@ pub(crate) enum Command {
     /// Send one HL7 message to an endpoint over MLLP and show what it answers
     #[command(after_help = SEND_HELP)]
     Send(SendArgs),
+    /// Send history through the running hook: from a file, a FHIR server, a bulk export
+    #[command(after_help = BACKFILL_HELP)]
+    Backfill(Box<BackfillArgs>),
     /// Look at the queue, withhold groups
     #[command(after_help = QUEUE_HELP)]
     Queue(QueueArgs),
@@ -227,6 +231,15 @@ Examples:
 
 Exits 0 when the endpoint accepted every one, 6 when it refused one, 5 when there is no connection, 7 when no
 answer came in time.";
+
+const BACKFILL_HELP: &str = "\
+Examples:
+  adt-bridge backfill patients.ndjson
+  adt-bridge backfill --from main --since 2024-01-01T00:00:00Z
+  adt-bridge backfill --manifest https://fhir.example/r4/export/17 --json
+
+Stops and goes on: the same command again continues where the last one was. Versions that are known are skipped, so
+nothing is sent twice. Exits 0 when every Patient was taken, 4 when some were not; the summary says why.";
 
 const QUEUE_HELP: &str = "\
 Examples:

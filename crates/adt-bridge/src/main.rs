@@ -6,6 +6,7 @@ use clap::Parser as _;
 
 mod about;
 mod admin;
+mod backfill;
 mod cli;
 mod config;
 mod convert;
@@ -32,6 +33,7 @@ async fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&cli, &arguments).await,
         Command::Convert(arguments) => convert::run(&cli, &arguments),
         Command::Send(arguments) => send::run(&arguments).await,
+        Command::Backfill(arguments) => backfill::run(&cli, &arguments).await,
         Command::Queue(arguments) => dead_letters::queue(&cli, &arguments).await,
         Command::Dlq(arguments) => dead_letters::dead_letters(&cli, &arguments).await,
         Command::Config(arguments) => settings::run(&cli, &arguments),

@@ -47,8 +47,10 @@ pub struct MappingConfig {
     pub event_facility: String,
     /// PID-34.
     pub last_update_facility: String,
-    /// MSH-11.
+    /// MSH-11.1.
     pub processing_id: ProcessingId,
+    /// MSH-11.2; a backfill sets it for its own messages.
+    pub processing_mode: ProcessingMode,
     /// Acknowledgment mode, MSH-15 and MSH-16.
     pub ack: AckMode,
     /// MSH-16 where `ack = "enhanced"`.
@@ -121,6 +123,7 @@ impl Default for MappingConfig {
             event_facility: String::new(),
             last_update_facility: String::new(),
             processing_id: ProcessingId::default(),
+            processing_mode: ProcessingMode::default(),
             ack: AckMode::default(),
             application_ack: ApplicationAck::default(),
             country_code: String::new(),
@@ -237,6 +240,21 @@ choice!(
         Training = "T",
         /// Debugging.
         Debugging = "D",
+    }
+);
+
+choice!(
+    /// MSH-11.2 (table 0207).
+    ProcessingMode {
+        /// Current processing: the component is empty.
+        #[default]
+        Current = "",
+        /// From an archive.
+        Archive = "A",
+        /// Restored from an archive.
+        Restore = "R",
+        /// Initial load.
+        InitialLoad = "I",
     }
 );
 

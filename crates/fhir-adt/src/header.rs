@@ -47,7 +47,9 @@ pub(crate) fn msh(
         kind.fixed(3, 1, event.structure, "2.6");
     }
     out.fixed(10, control_id, "3.2");
-    out.fixed(11, config.processing_id.as_str(), "3.1");
+    let mut processing = out.repetition(11, PATIENT);
+    processing.fixed(1, 1, config.processing_id.as_str(), "3.1");
+    processing.fixed(2, 1, config.processing_mode.as_str(), "3.1");
     out.fixed(12, config.version.as_str(), "3.1");
     if config.ack == AckMode::Enhanced {
         out.fixed(15, "AL", "3.1");

@@ -103,7 +103,8 @@ mod version;
 pub use config::{
     AckMode, ApplicationAck, CharsetName, CodeRow, ConfigError, ConfigProblem, Country, DegreeComponent,
     DeleteEvent, Direction, EmailUseCode, Evn1, InactiveEvent, Length, LinkConfig, LogicalId, MappingConfig,
-    Merge, MergeTrigger, Pix, ProcessingId, Profile, RegistryEntry, Residue, Seealso, UpdateMode,
+    Merge, MergeTrigger, Pix, ProcessingId, ProcessingMode, Profile, RegistryEntry, Residue, Seealso,
+    UpdateMode,
 };
 pub use context::{
     AdtMessage, Conversion, Interaction, JsonError, JsonWrite, Lookup, MappingContext, MappingError,

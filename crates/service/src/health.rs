@@ -8,7 +8,12 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Json, Router,
+    extract::{RawQuery, State},
+    http::StatusCode,
+    routing::get,
+};
 
 mod ask;
 mod listener;
@@ -20,6 +25,13 @@ pub use listener::Config;
 #[derive(Clone, Default)]
 pub struct Health {
     checks: Arc<Vec<Check>>,
+    details: Arc<Vec<Detail>>,
+}
+
+/// What `?verbose` tells beside the checks.
+struct Detail {
+    name: &'static str,
+    tell: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
 }
 
 struct Check {
@@ -62,10 +74,23 @@ impl Health {
         };
         let mut checks = Arc::into_inner(self.checks).unwrap_or_default();
         checks.push(Check { name, run: Box::new(boxed) });
-        Self { checks: Arc::new(checks) }
+        Self { checks: Arc::new(checks), ..self }
     }
 
-    /// Routes `/livez` (200 always) and `/readyz` (200 or 503, the body lists the checks).
+    /// Adds something to `/readyz?verbose` that does not decide whether the process is ready: the state of a peer,
+    /// counts. Nothing that names a person.
+    #[must_use]
+    pub fn detail(
+        self,
+        name: &'static str,
+        tell: impl Fn() -> serde_json::Value + Send + Sync + 'static,
+    ) -> Self {
+        let mut details = Arc::into_inner(self.details).unwrap_or_default();
+        details.push(Detail { name, tell: Box::new(tell) });
+        Self { details: Arc::new(details), ..self }
+    }
+
+    /// Routes `/livez` (200 always) and `/readyz` (200 or 503, the body lists the checks; `?verbose` adds the details).
     pub fn router(self) -> Router {
         Router::new()
             .route("/livez", get(|| async { "alive\n" }))
@@ -80,7 +105,10 @@ impl fmt::Debug for Health {
     }
 }
 
-async fn ready(State(health): State<Health>) -> (StatusCode, Json<serde_json::Value>) {
+async fn ready(
+    State(health): State<Health>,
+    RawQuery(query): RawQuery,
+) -> (StatusCode, Json<serde_json::Value>) {
     let mut results = serde_json::Map::new();
     let mut all = true;
     for check in health.checks.iter() {
@@ -89,7 +117,14 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<serde_json::Va
         results.insert(check.name.to_owned(), if passed { "ok" } else { "failed" }.into());
     }
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(serde_json::json!({ "ready": all, "checks": results })))
+    let mut answer = serde_json::json!({ "ready": all, "checks": results });
+    let verbose = query.is_some_and(|query| query.split('&').any(|name| name.starts_with("verbose")));
+    if verbose {
+        for detail in health.details.iter() {
+            answer[detail.name] = (detail.tell)();
+        }
+    }
+    (status, Json(answer))
 }
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -123,6 +158,16 @@ mod tests {
         let (status, body) = ask(health, "/readyz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(body, r#"{"checks":{"queue":"ok","store":"failed"},"ready":false}"#);
+    }
+
+    #[tokio::test]
+    async fn details_are_told_on_request_and_decide_nothing() {
+        let health = Health::new().detail("sources", || serde_json::json!({ "main": "away" }));
+        let (status, body) = ask(health.clone(), "/readyz").await;
+        assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"checks":{},"ready":true}"#));
+        let (status, body) = ask(health, "/readyz?verbose").await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(body, r#"{"checks":{},"ready":true,"sources":{"main":"away"}}"#);
     }
 
     #[tokio::test(start_paused = true)]

@@ -69,6 +69,7 @@ impl Composed {
             request_id: &event.identity,
             linked: &linked,
             previous: before.resource.as_ref(),
+            history: write.origin == Origin::Backfill,
         };
         let interaction = match (write.verb, before.state, write.origin) {
             (Verb::Delete, ..) => Interaction::Delete,

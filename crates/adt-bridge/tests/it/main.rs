@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test, and print what a reader of it wants to see"
 )]
 
+mod backfill;
 mod bridge;
 mod canary;
 mod command_line;
@@ -17,5 +18,6 @@ mod endpoint_down;
 mod how_to;
 mod http;
 mod operator;
+mod read_back;
 mod sending;
 mod shutdown;

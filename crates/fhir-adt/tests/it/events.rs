@@ -96,6 +96,8 @@ fn header_and_event_fields() {
         ("P".to_owned(), "DEU".to_owned())
     );
     assert_eq!(configured.field("MSH", 7), "20240301043015-0500");
+    let history = sent_with(json!({"processing_mode": "I"}), json!({}));
+    assert_eq!(history.field("MSH", 11), "T^I");
 }
 
 #[test]
