@@ -43,6 +43,9 @@ use crate::trace::{Repetition, Writer};
 const MANAGED_PID: [usize; 19] = [6, 7, 8, 10, 11, 13, 14, 15, 16, 17, 22, 23, 24, 25, 26, 28, 29, 30, 39];
 const MANAGED_PD1: [usize; 2] = [3, 4];
 
+/// The order of most births has one digit.
+const DIGITS: &str = "0123456789";
+
 /// The first identifiers are compared with each other, later ones looked up.
 const FEW: usize = 8;
 
@@ -226,7 +229,10 @@ fn multiple_birth(out: &mut Writer, patient: &Patient<'_>) {
     if let Some(order) = patient.multiple_birth_integer {
         let element = PATIENT.member("multipleBirthInteger");
         out.set(24, "Y", element, "5.1");
-        out.set(25, &order.to_string(), element, "5.1");
+        match usize::try_from(order).ok().and_then(|order| DIGITS.get(order..=order)) {
+            Some(digit) => out.set(25, digit, element, "5.1"),
+            None => out.set(25, &order.to_string(), element, "5.1"),
+        }
     } else if let Some(multiple) = patient.multiple_birth_boolean {
         out.set(24, yes_no(multiple), PATIENT.member("multipleBirthBoolean"), "5.1");
     }

@@ -49,8 +49,8 @@ fn a_conversion_allocates_rarely() {
         std::hint::black_box(read);
     });
     println!("FHIR → ER7 {there}; ER7 → FHIR {back}, of which hl7-parser {parser}");
-    assert!(there <= 60, "{there}");
-    assert!(back - parser <= 1000, "{back} - {parser}");
+    assert!(there <= 35, "{there}");
+    assert!(back - parser <= 45, "{back} - {parser}");
 }
 
 /// The corpus collects oddities; that many of it go the short way of `Mapper::patient_json_to_adt`.
