@@ -12,7 +12,7 @@ from pathlib import Path
 # Package -> the packages of this workspace that it may use outside tests.
 ALLOWED = {
     "adt-bridge": {
-        "clock", "credentials", "fhir-adt", "hl7v2", "message-store", "mllp", "queue",
+        "clock", "credentials", "fhir-adt", "hl7v2", "inspector", "message-store", "mllp", "queue",
         "sender", "service", "test-hl7-server", "transform",
     },
     "clock": set(),
@@ -20,13 +20,14 @@ ALLOWED = {
     "fault-harness": {"queue"},  # reads the dead letters, after the processes have ended
     "fhir-adt": {"hl7v2"},
     "hl7v2": set(),
+    "inspector": {"fhir-adt", "hl7v2", "message-store"},
     "message-store": set(),
     "mllp": {"credentials"},
     "queue": {"clock"},
     "secret-files": {"credentials", "service"},
     "sender": {"clock", "hl7v2", "mllp", "queue", "service"},
     "service": set(),
-    "test-hl7-server": {"hl7v2", "message-store", "mllp", "service"},
+    "test-hl7-server": {"fhir-adt", "hl7v2", "inspector", "message-store", "mllp", "service"},
     "transform": {"clock", "credentials", "fhir-adt", "hl7v2", "message-store", "queue", "service"},
 }
 # Pure packages: no I/O, no clock, no randomness.

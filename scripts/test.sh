@@ -62,6 +62,9 @@ step "Other people's software: python-hl7, hl7apy, FHIR Works on AWS"
 step "The hook against its OpenAPI document"
 .venv/bin/python scripts/openapi.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
 
+step "The inspector in a browser"
+scripts/browser.sh "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
+
 step "Every message of the corpus against the published HL7 structures"
 messages=${CARGO_TARGET_DIR:-target}/corpus-messages
 cargo run --quiet --locked -p fhir-adt --example corpus_messages -- crates/fhir-adt/tests/corpus/fhir-patients "$messages"

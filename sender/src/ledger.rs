@@ -140,9 +140,13 @@ fn check_version(line: &str) -> io::Result<()> {
     }
 }
 
-/// Control ids alone are reused by some systems; the body decides.
+/// Control ids alone are reused by some systems; the body decides. What an operator queued once more is another
+/// delivery of the same bytes.
 fn digest(envelope: &Envelope) -> String {
     let mut hash = Sha256::new();
+    if envelope.deduplication_id.is_once_more() {
+        hash.update(envelope.deduplication_id.as_str());
+    }
     hash.update(envelope.attributes.control_id.len().to_be_bytes());
     hash.update(&envelope.attributes.control_id);
     hash.update(&envelope.body);
@@ -182,6 +186,8 @@ mod tests {
         let ledger = Ledger::open(Some(&path)).unwrap();
         assert!(ledger.knows(&envelope("1", "MSH|Canary")));
         assert!(!ledger.knows(&envelope("1", "MSH|Other")) && !ledger.knows(&envelope("2", "MSH|Canary")));
+        let resent = DeduplicationId::once_more(7);
+        assert!(!ledger.knows(&Envelope { deduplication_id: resent, ..envelope("1", "MSH|Canary") }));
         ledger.record(&envelope("2", "MSH|Canary"), None, 1).await.unwrap();
         assert!(Ledger::open(Some(&path)).unwrap().knows(&envelope("2", "MSH|Canary")));
     }

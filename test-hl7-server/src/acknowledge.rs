@@ -22,6 +22,19 @@ pub(crate) enum Outcome {
     Refused(Refusal),
 }
 
+impl Outcome {
+    /// As lists name it.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Duplicate => "duplicate",
+            Self::StoredWith(_) => "stored_with_complaint",
+            Self::Acknowledgment => "acknowledgment",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
 /// The acknowledgments to send, in order: none, one, or an accept and an application acknowledgment.
 ///
 /// MSH-15 and MSH-16 of the message (HL7 v2.5.1 §2.9.3) say which are wanted. `control_id` gives each its own

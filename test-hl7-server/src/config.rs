@@ -134,6 +134,12 @@ pub struct ServiceConfig {
     pub receiver: Config,
     /// Where messages are kept.
     pub store: message_store::Config,
+    /// Pages and API over what was received.
+    #[serde(default)]
+    pub inspector: inspector::Config,
+    /// How the inspector maps messages to Patients.
+    #[serde(default)]
+    pub message: fhir_adt::MappingConfig,
     /// Where health is told.
     #[serde(default)]
     pub health: service::health::Config,

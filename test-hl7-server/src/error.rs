@@ -24,6 +24,12 @@ pub enum Error {
     /// Fault control would be open to other machines.
     #[error("receiver.faults.admin must be a loopback address")]
     AdminNotLocal,
+    /// The inspector cannot be opened.
+    #[error("inspector: {reason}")]
+    Inspector {
+        /// Why.
+        reason: String,
+    },
     /// A TLS listener without certificate and key.
     #[error("a TLS listener needs receiver.tls")]
     NoTls,

@@ -95,6 +95,9 @@ impl Handler for Faulty {
             }
             Ok(_) | Err(_) => self.control.message(received),
         };
+        let fault = actions
+            .as_ref()
+            .map(|actions| actions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
         let actions = actions.unwrap_or_else(|| vec![Action::Store, Action::Answer]);
         let (plan, outcome) = match plan {
             Ok(plan) => (Some(plan), None),
@@ -115,6 +118,8 @@ impl Handler for Faulty {
             Some(outcome) => log(peer, header, outcome, body.len(), started),
             None => self.control.journal(|journal| journal.settled(sequence, State::Dropped)),
         }
+        let replies: Vec<Vec<u8>> = steps.iter().filter_map(payload).collect();
+        self.receiver.tell(peer, &body, outcome.as_ref(), &replies, fault);
         Reply::steps(steps)
     }
 
@@ -238,6 +243,19 @@ impl Work<'_> {
                 }
             });
         }))
+    }
+}
+
+/// What a peer reads of a step, without framing.
+fn payload(step: &Step) -> Option<Vec<u8>> {
+    match step {
+        Step::Frame(payload) => Some(payload.clone()),
+        Step::Bytes(bytes) => {
+            let bytes = bytes.strip_prefix(&[0x0b]).unwrap_or(bytes);
+            let end = bytes.iter().position(|byte| *byte == 0x1c).unwrap_or(bytes.len());
+            bytes.get(..end).map(<[u8]>::to_vec)
+        }
+        Step::Wait(_) | Step::Call(_) | Step::End(_) => None,
     }
 }
 

@@ -14,7 +14,8 @@
 //! A patient's logical id is the repetition of type `FW` (CX.5). A batch is taken apart and answered by a batch.
 //!
 //! For tests of senders the server can also be made to misbehave, see `docs/test-server.md`; nothing of that is active
-//! unless `[receiver.faults]` asks for it.
+//! unless `[receiver.faults]`, or an operator of the inspector, asks for it. The inspector ([`Inspection`]) shows what
+//! came; it is told of everything and decides nothing.
 #![warn(missing_docs)]
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ mod config;
 mod control_id;
 mod error;
 mod faults;
+mod inspection;
 mod order;
 mod patient;
 mod receive;
@@ -39,6 +41,7 @@ mod receive;
 pub use config::{Config, DEFAULTS, FaultsConfig, ServiceConfig};
 pub use error::Error;
 pub use faults::{Exit, Scenario, ScenarioError};
+pub use inspection::Inspection;
 
 use faults::{Control, Faulty};
 use receive::Receiver;
@@ -77,9 +80,11 @@ impl Listeners {
     }
 }
 
-/// What only faults need, beside the configuration.
+/// What the server may have beside the configuration: for faults, and for looking at what came.
 #[derive(Debug, Default)]
-pub struct FaultControl {
+pub struct Equipment {
+    /// Pages and API over what is received; with it the page controls the faults too.
+    pub inspection: Option<Inspection>,
     /// Where fault control listens; `receiver.faults.admin` is bound when absent. Must be on loopback.
     pub admin: Option<TcpListener>,
     /// How a scenario ends the process. Without it a scenario that wants to is refused.
@@ -96,7 +101,7 @@ pub async fn run(
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    run_with(config, deps, listeners, FaultControl::default(), shutdown).await
+    run_with(config, deps, listeners, Equipment::default(), shutdown).await
 }
 
 /// As [`run`], for a process that scenarios may end, or a caller that needs the admin port.
@@ -107,9 +112,10 @@ pub async fn run_with(
     config: Config,
     deps: Dependencies,
     listeners: Listeners,
-    control: FaultControl,
+    equipment: Equipment,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    let Equipment { inspection, admin, exit } = equipment;
     let tls = match (&listeners.tls, &config.tls) {
         (None, _) => None,
         (Some(_), None) => return Err(Error::NoTls),
@@ -117,12 +123,21 @@ pub async fn run_with(
     };
     let service = Service {
         limits: Limits::from(&config.limits),
-        receiver: Arc::new(Receiver::new(deps.store, &config)),
+        receiver: Arc::new(Receiver::new(deps.store, &config, inspection.as_ref().map(Inspection::feed))),
         tracker: TaskTracker::new(),
         shutdown,
     };
-    let faulty =
-        if config.faults.is_enabled() { Some(service.faulty(&config.faults, control).await?) } else { None };
+    let controls_faults = inspection.as_ref().is_some_and(|inspection| inspection.controls_faults);
+    let faulty = if config.faults.is_enabled() || controls_faults {
+        Some(service.faulty(&config.faults, admin, exit).await?)
+    } else {
+        None
+    };
+    if let Some(inspection) = inspection {
+        announce(&inspection.listener, "the inspector");
+        let control = faulty.as_ref().map(|faulty| Arc::clone(&faulty.control));
+        service.tracker.spawn(inspection.serve(control, service.shutdown.clone()));
+    }
     if let (Some(listener), Some(tls)) = (listeners.tls, tls) {
         announce(&listener, "MLLP over TLS");
         service.serve(listener, Some(tls.clone()), faulty.as_ref());
@@ -162,10 +177,14 @@ impl Service {
         }
     }
 
-    async fn faulty(&self, config: &FaultsConfig, control: FaultControl) -> Result<Arc<Faulty>, Error> {
+    async fn faulty(
+        &self,
+        config: &FaultsConfig,
+        admin: Option<TcpListener>,
+        exit: Option<Exit>,
+    ) -> Result<Arc<Faulty>, Error> {
         let scenario = config.scenario.as_deref().map(Scenario::load).transpose()?.unwrap_or_default();
-        let exit = control.exit;
-        let admin = match (control.admin, config.admin) {
+        let admin = match (admin, config.admin) {
             (Some(admin), _) => Some(admin),
             (None, Some(address)) => Some(bind(&address.to_string()).await?),
             (None, None) => None,
@@ -176,7 +195,9 @@ impl Service {
             return Err(Error::AdminNotLocal);
         }
         let control = Arc::new(Control::new(scenario, exit)?);
-        tracing::warn!("faults are enabled: this endpoint misbehaves on purpose");
+        if config.is_enabled() {
+            tracing::warn!("faults are enabled: this endpoint misbehaves on purpose");
+        }
         if let Some(admin) = admin {
             announce(&admin, "fault control");
             self.tracker.spawn(faults::admin::serve(admin, Arc::clone(&control), self.shutdown.clone()));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use service::health::{Health, Question};
-use test_hl7_server::{DEFAULTS, Dependencies, FaultControl, Listeners, ServiceConfig, run_with};
+use test_hl7_server::{DEFAULTS, Dependencies, Equipment, Inspection, Listeners, ServiceConfig, run_with};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -30,16 +30,17 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let store = config.store.connect().await.context("opening the store")?;
     let listeners = Listeners::bind(&config.receiver).await?;
+    let inspection = Inspection::of(&config.inspector, config.message, store.clone()).await?;
     let shutdown = service::shutdown_on_signal()?;
     let drain = config.receiver.drain;
     #[expect(clippy::disallowed_methods, reason = "a scenario may want a process that dies without a drain")]
-    let control = FaultControl { exit: Some(|code| std::process::exit(code)), ..FaultControl::default() };
+    let equipment = Equipment { inspection, exit: Some(|code| std::process::exit(code)), admin: None };
     let ready = store.clone();
     let health = Health::new().check("store", move || {
         let store = ready.clone();
         async move { store.ready().await }
     });
-    let serving = run_with(config.receiver, Dependencies { store }, listeners, control, shutdown.clone());
+    let serving = run_with(config.receiver, Dependencies { store }, listeners, equipment, shutdown.clone());
     let work = async { anyhow::Ok(config.health.serve_while(health, serving).await??) };
     Ok(service::drain(work, shutdown, drain).await)
 }

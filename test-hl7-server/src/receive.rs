@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hl7v2::{Header, Location, Message, ParseError, Text};
+use inspector::{Arrival, Feed};
 use jiff::Timestamp;
 use message_store::{MessageStore, OrderingKey, PatientKey, ReceivedKey, StoreError, Stored};
 use mllp::codec::CodecError;
@@ -26,6 +27,8 @@ pub(crate) struct Receiver {
     require_patient_id: bool,
     store_timeout: Duration,
     control_ids: ControlIds,
+    /// Whoever wants to see what came.
+    feed: Option<Feed>,
 }
 
 /// What a message turned out to be.
@@ -50,7 +53,7 @@ pub(crate) struct Plan {
 }
 
 impl Receiver {
-    pub(crate) fn new(store: Arc<dyn MessageStore>, config: &Config) -> Self {
+    pub(crate) fn new(store: Arc<dyn MessageStore>, config: &Config, feed: Option<Feed>) -> Self {
         Self {
             store,
             message_types: config.message_types.clone(),
@@ -58,7 +61,27 @@ impl Receiver {
             require_patient_id: config.require_patient_id,
             store_timeout: config.store_timeout,
             control_ids: ControlIds::new(),
+            feed,
         }
+    }
+
+    /// Tells the inspector of a message, its end and its answers; `fault` is what was done to it on purpose.
+    pub(crate) fn tell(
+        &self,
+        peer: &Peer,
+        body: &Bytes,
+        outcome: Option<&Outcome>,
+        replies: &[Vec<u8>],
+        fault: Option<String>,
+    ) {
+        let Some(feed) = &self.feed else { return };
+        let outcome = match outcome {
+            None => "dropped",
+            // Another message has this name already.
+            Some(Outcome::Refused(Refusal::ControlIdReused)) => "conflict",
+            Some(outcome) => outcome.as_str(),
+        };
+        feed.arrived(&Arrival { body, outcome, replies, peer: peer.address.to_string(), fault });
     }
 
     pub(crate) fn store(&self) -> &dyn MessageStore {
@@ -185,7 +208,9 @@ impl Receiver {
                 let outcome = Outcome::Refused(Refusal::MalformedBatch);
                 log(peer, None, &outcome, body.len(), started);
                 observe(body, Some(&header), &outcome);
-                return self.answer(Some(&header), &outcome, Timestamp::now());
+                let answer = self.answer(Some(&header), &outcome, Timestamp::now());
+                self.tell(peer, body, Some(&outcome), &answer, None);
+                return answer;
             }
         };
         let mut answers = Vec::new();
@@ -198,7 +223,9 @@ impl Receiver {
             };
             log(peer, header.as_ref(), &outcome, message.len(), started);
             observe(message, header.as_ref(), &outcome);
-            answers.push(self.answer(header.as_ref(), &outcome, Timestamp::now()));
+            let answer = self.answer(header.as_ref(), &outcome, Timestamp::now());
+            self.tell(peer, message, Some(&outcome), &answer, None);
+            answers.push(answer);
         }
         let time = order::hl7(Timestamp::now());
         file.acknowledge(answers, &time, || self.control_ids.next()).into_iter().collect()
@@ -217,14 +244,15 @@ impl Handler for Receiver {
         if batch::is_batch(&body) {
             return Reply::frames(self.receive_batch(peer, &body, |_, _, _| {}).await);
         }
-        let size_bytes = body.len();
         let Read { header, plan } = self.read(&body, Timestamp::now());
         let outcome = match plan {
             Ok(plan) => self.keep(plan, self.store.as_ref()).await,
             Err(outcome) => outcome,
         };
-        log(peer, header.as_ref(), &outcome, size_bytes, started);
-        Reply::frames(self.answer(header.as_ref(), &outcome, Timestamp::now()))
+        log(peer, header.as_ref(), &outcome, body.len(), started);
+        let answers = self.answer(header.as_ref(), &outcome, Timestamp::now());
+        self.tell(peer, &body, Some(&outcome), &answers, None);
+        Reply::frames(answers)
     }
 
     fn unreadable(&self, _peer: &Peer, error: &CodecError) -> Option<Vec<u8>> {

@@ -8,6 +8,7 @@ use crate::{
     about::{CompletionsArgs, ManArgs, VersionArgs},
     backfill::BackfillArgs,
     dead_letters::{DeadLetterArgs, QueueArgs},
+    look::{DiffArgs, ExplainArgs, GetArgs, LsArgs, SearchArgs, TailArgs, WaitArgs},
     send::SendArgs,
     settings::SettingsArgs,
 };
@@ -47,6 +48,27 @@ pub(crate) enum Command {
     /// Send history through the running hook: from a file, a FHIR server, a bulk export
     #[command(after_help = BACKFILL_HELP)]
     Backfill(Box<BackfillArgs>),
+    /// List the newest messages
+    #[command(after_help = LOOK_HELP)]
+    Ls(LsArgs),
+    /// Find messages by words and columns
+    #[command(after_help = LOOK_HELP)]
+    Search(SearchArgs),
+    /// Print a message, its answer, its FHIR side or its way
+    #[command(after_help = LOOK_HELP)]
+    Get(GetArgs),
+    /// Say what each value of a message is, and where it came from
+    #[command(after_help = LOOK_HELP)]
+    Explain(ExplainArgs),
+    /// Say what changed since the last message of the same patient, or since another message
+    #[command(after_help = LOOK_HELP)]
+    Diff(DiffArgs),
+    /// Print what happens to messages, as it happens
+    #[command(after_help = LOOK_HELP)]
+    Tail(TailArgs),
+    /// Wait until a message was delivered, or was not
+    #[command(after_help = LOOK_HELP)]
+    Wait(WaitArgs),
     /// Look at the queue, withhold groups
     #[command(after_help = QUEUE_HELP)]
     Queue(QueueArgs),
@@ -84,9 +106,9 @@ pub(crate) struct UpArgs {
     /// Address of the test receiver, MLLP over TLS [default: 127.0.0.1:2575]
     #[arg(long, value_name = "ADDR")]
     pub(crate) mllp_listen: Option<SocketAddr>,
-    /// Address of the operator's API, on this machine only [default: a free port of 127.0.0.1]
+    /// Address of the inspector and its API, on this machine only [default: 127.0.0.1:8025, or a free port]
     #[arg(long, value_name = "ADDR")]
-    pub(crate) admin_listen: Option<SocketAddr>,
+    pub(crate) inspector_listen: Option<SocketAddr>,
     /// A second address of the test receiver, MLLP without TLS
     #[arg(long, value_name = "ADDR")]
     pub(crate) mllp_plain_listen: Option<SocketAddr>,
@@ -104,7 +126,7 @@ impl Default for UpArgs {
             data_dir: PathBuf::from(".adt-bridge"),
             hook_listen: None,
             mllp_listen: None,
-            admin_listen: None,
+            inspector_listen: None,
             mllp_plain_listen: None,
             allow_remote: false,
             json: false,
@@ -119,7 +141,7 @@ pub(crate) struct SenderArgs {
     pub(crate) data_dir: Option<PathBuf>,
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct ReceiverArgs {
     /// Misbehave as this file says, to test a sender (docs/test-server.md)
     #[arg(long, value_name = "FILE")]
@@ -127,6 +149,12 @@ pub(crate) struct ReceiverArgs {
     /// Address of the fault control, on this machine only: what was received, which faults were injected
     #[arg(long, value_name = "ADDR")]
     pub(crate) fault_admin: Option<SocketAddr>,
+    /// Address of the inspector, on this machine only; without it there is none
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) inspector_listen: Option<SocketAddr>,
+    /// Folder that lets `ls`, `tail` and the like find this process
+    #[arg(long, value_name = "DIR", default_value = ".adt-bridge")]
+    pub(crate) data_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -245,6 +273,17 @@ const QUEUE_HELP: &str = "\
 Examples:
   adt-bridge queue status
   adt-bridge queue unpark 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
+
+const LOOK_HELP: &str = "\
+Examples:
+  adt-bridge ls
+  adt-bridge search anna event:A31 ack:AE
+  adt-bridge get 2AU2JTDXRDW43LSV6QE5 --side timeline
+  adt-bridge explain 2AU2JTDXRDW43LSV6QE5 --only PID
+  adt-bridge diff 2AU2JTDXRDW43LSV6QE5
+  adt-bridge wait 2AU2JTDXRDW43LSV6QE5 && echo delivered
+
+They ask the inspector of the running `up` or `receiver` of the folder: the same as its page shows.";
 
 const DLQ_HELP: &str = "\
 Examples:

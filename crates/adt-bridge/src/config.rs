@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) store: message_store::Config,
     pub(crate) sender: sender::Config,
     pub(crate) receiver: test_hl7_server::Config,
+    pub(crate) inspector: inspector::Config,
     pub(crate) log: service::telemetry::Config,
 }
 
@@ -57,6 +58,7 @@ impl Default for Config {
             store: message_store::Config::Memory,
             sender: sender::Config::default(),
             receiver: test_hl7_server::Config::default(),
+            inspector: inspector::Config::default(),
             log: service::telemetry::Config::default(),
         }
     }
@@ -77,6 +79,7 @@ fn defaults(data: &Path) -> String {
         ("queue", queue.into()),
         ("store", store.into()),
         ("sender", table(vec![("endpoint", endpoint.into())]).into()),
+        ("inspector", table(vec![("index", text(&data.join("inspector/index.db")))]).into()),
         ("receiver", table(vec![("tls", tls.into())]).into()),
     ])
     .to_string()

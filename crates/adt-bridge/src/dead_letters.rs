@@ -11,13 +11,11 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use inspector::{DeadLetterFull, DeadLetterLine, DeadLetters, Parked, QueueStatus};
 use reqwest::Method;
 
 use crate::{
-    admin::{
-        client::Client,
-        wire::{DeadLetterFull, DeadLetterLine, DeadLetters, Parked, QueueStatus},
-    },
+    admin::client::Client,
     cli::Cli,
     exit::{Code, Failure},
     output,

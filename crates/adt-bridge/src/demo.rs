@@ -45,7 +45,7 @@ pub(crate) async fn run(cli: &Cli, arguments: &DemoArgs) -> Result<ExitCode, Fai
     service::telemetry::init(&config.log);
 
     let free = ([127, 0, 0, 1], 0).into();
-    let listen = Listen { hook: free, mllp_tls: free, mllp_plain: None, admin: None };
+    let listen = Listen { hook: free, mllp_tls: free, mllp_plain: None, inspector: None };
     let mut stack = Stack::prepare(config, folder.path(), listen).await?;
     let tap = Tap::start(&stack.ca, stack.mllp_tls).await?;
     stack.config.sender.endpoint.address = tap.address.to_string();

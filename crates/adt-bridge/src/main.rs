@@ -15,6 +15,10 @@ mod demo;
 mod development_ca;
 mod exit;
 mod explain;
+mod inspection;
+mod look;
+mod observed;
+mod operated;
 mod output;
 mod role;
 mod send;
@@ -40,6 +44,13 @@ async fn main() -> ExitCode {
         Command::Version(arguments) => about::version(&arguments),
         Command::Completions(arguments) => about::completions(&arguments),
         Command::Man(arguments) => about::man(&arguments),
+        Command::Ls(arguments) => look::ls(&arguments).await,
+        Command::Search(arguments) => look::search(&arguments).await,
+        Command::Get(arguments) => look::get(&arguments).await,
+        Command::Explain(arguments) => look::explain(&arguments).await,
+        Command::Diff(arguments) => look::diff(&arguments).await,
+        Command::Tail(arguments) => look::tail(&arguments).await,
+        Command::Wait(arguments) => look::wait(&arguments).await,
         Command::Hook => role::hook(&cli).await,
         Command::Sender(arguments) => role::sender(&cli, &arguments).await,
         Command::Receiver(arguments) => role::receiver(&cli, &arguments).await,

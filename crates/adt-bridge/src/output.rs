@@ -21,9 +21,18 @@ pub(crate) fn line(text: impl fmt::Display) -> io::Result<()> {
 ///
 /// Control characters never reach a terminal: they are shown as `\u{..}`.
 pub(crate) fn segments(er7: &str) -> String {
+    written(er7, "    ")
+}
+
+/// The same for a pipe: not indented.
+pub(crate) fn lines(er7: &str) -> String {
+    written(er7, "")
+}
+
+fn written(er7: &str, indent: &str) -> String {
     let mut text = String::with_capacity(er7.len() + 64);
     for segment in er7.split(['\r', '\n']).filter(|segment| !segment.is_empty()) {
-        text.push_str("    ");
+        text.push_str(indent);
         for character in segment.chars() {
             if character.is_control() {
                 text.extend(character.escape_default());

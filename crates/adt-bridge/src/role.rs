@@ -16,6 +16,9 @@ use crate::{
     config::{BUNDLED, Config},
     development_ca::DevelopmentCa,
     exit::{Code, Failure},
+    inspection::{Audience, Opened},
+    operated::Operated,
+    output,
     stack::chain,
 };
 
@@ -62,7 +65,9 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
     };
     let (tasks, settled) = (TaskTracker::new(), CancellationToken::new());
     if let Some(admin) = admin {
-        tasks.spawn(admin.serve(queue.clone(), settled.clone()));
+        let endpoint = config.sender.endpoint.address.clone();
+        let operated = std::sync::Arc::new(Operated::new(queue.clone(), endpoint));
+        tasks.spawn(admin.serve(operated, settled.clone()));
     }
     tasks.close();
     let work = async {
@@ -95,9 +100,22 @@ pub(crate) async fn receiver(cli: &Cli, arguments: &ReceiverArgs) -> Result<Exit
         .await
         .map_err(|error| Failure::new(Code::CannotConnect, error))?;
     #[expect(clippy::disallowed_methods, reason = "a scenario may ask for a crash")]
-    let control =
-        test_hl7_server::FaultControl { exit: Some(|code| std::process::exit(code)), ..Default::default() };
-    let work = test_hl7_server::run_with(config.receiver, dependencies, listeners, control, shutdown.clone());
+    let exit: test_hl7_server::Exit = |code| std::process::exit(code);
+    let (inspection, _door) = match arguments.inspector_listen.or(config.inspector.listen) {
+        None => (None, None),
+        Some(listen) => {
+            std::fs::create_dir_all(&arguments.data_dir)?;
+            let audience = Audience { listen: Some(listen), is_local: false };
+            let opened =
+                Opened::open(&config, &arguments.data_dir, audience, dependencies.store.clone()).await?;
+            output::line(format_args!("inspector  {}", opened.link()))?;
+            let (inspection, door) = opened.into_parts();
+            (Some(inspection), Some(door))
+        }
+    };
+    let equipment = test_hl7_server::Equipment { inspection, exit: Some(exit), admin: None };
+    let work =
+        test_hl7_server::run_with(config.receiver, dependencies, listeners, equipment, shutdown.clone());
     Ok(service::drain(work, shutdown, GRACE).await)
 }
 

@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admin::{ADMIN_GRACE, Admin},
     config::{BUNDLED, Config},
     development_ca::{DevelopmentCa, Made},
     exit::{Code, Failure},
+    inspection::{Audience, Opened},
 };
 
 /// Listening and connected, not yet serving.
@@ -23,7 +23,7 @@ pub(crate) struct Stack {
     pub(crate) hook: SocketAddr,
     pub(crate) mllp_tls: SocketAddr,
     pub(crate) mllp_plain: Option<SocketAddr>,
-    pub(crate) admin: Option<Admin>,
+    pub(crate) inspector: Option<Opened>,
     pub(crate) ca: DevelopmentCa,
     /// What had to be made at this start.
     pub(crate) made: Made,
@@ -37,8 +37,8 @@ pub(crate) struct Listen {
     pub(crate) hook: SocketAddr,
     pub(crate) mllp_tls: SocketAddr,
     pub(crate) mllp_plain: Option<SocketAddr>,
-    /// The operator's API, loopback only.
-    pub(crate) admin: Option<SocketAddr>,
+    /// Whether to look on, and where the inspector listens if that is said.
+    pub(crate) inspector: Option<Option<SocketAddr>>,
 }
 
 /// How it ended.
@@ -76,8 +76,11 @@ impl Stack {
             Some(address) => Some(bind("mllp-plain", address).await?),
             None => None,
         };
-        let admin = match listen.admin {
-            Some(address) => Some(Admin::bind(address, data).await?),
+        let inspector = match listen.inspector {
+            Some(listen) => {
+                let audience = Audience { listen, is_local: bundled };
+                Some(Opened::open(&config, data, audience, Arc::clone(&store)).await?)
+            }
             None => None,
         };
         let mllp_tls = tls_listener.local_addr()?;
@@ -89,7 +92,7 @@ impl Stack {
             mllp_tls,
             mllp_plain: plain_listener.as_ref().map(TcpListener::local_addr).transpose()?,
             receiver_listeners: test_hl7_server::Listeners { tls: Some(tls_listener), plain: plain_listener },
-            admin,
+            inspector,
             config,
             queue,
             store,
@@ -108,16 +111,26 @@ impl Stack {
     ///
     /// A service that ends before is a failure, and ends the others.
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Settled, Failure> {
-        let Self { config, queue, store, admin, hook_listener, receiver_listeners, .. } = self;
+        let Self { config, queue, store, inspector, hook_listener, receiver_listeners, .. } = self;
+        let (inspection, queue, door) = match inspector {
+            Some(opened) => {
+                let observed = opened.observe(queue, config.sender.endpoint.address.clone());
+                let (inspection, door) = opened.into_parts();
+                (Some(inspection), observed, Some(door))
+            }
+            None => (None, queue, None),
+        };
         let tasks = TaskTracker::new();
         // The test server ends last: the sender still waits for its acknowledgments.
         let receiver_stop = CancellationToken::new();
         let receiver = tasks.spawn(ends_all(
             &shutdown,
-            test_hl7_server::run(
+            test_hl7_server::run_with(
                 config.receiver,
                 test_hl7_server::Dependencies { store: Arc::clone(&store) },
                 receiver_listeners,
+                // The inspector ends with it: what is in flight can be looked at until it is settled.
+                test_hl7_server::Equipment { inspection, ..Default::default() },
                 receiver_stop.clone(),
             ),
         ));
@@ -138,17 +151,10 @@ impl Stack {
                 shutdown.clone(),
             ),
         ));
-        if let Some(admin) = admin {
-            // As long as the test server: what is in flight can be looked at until it is settled.
-            tasks.spawn(admin.serve(Arc::clone(&queue), receiver_stop.clone()));
-        }
         let (hook, sender) = tokio::join!(hook, sender);
         receiver_stop.cancel();
         let receiver = receiver.await;
-        tasks.close();
-        if tokio::time::timeout(ADMIN_GRACE, tasks.wait()).await.is_err() {
-            tracing::warn!("a request of the admin API was still open");
-        }
+        drop(door);
         let closed = queue.close().await;
 
         named("hook", hook)?;

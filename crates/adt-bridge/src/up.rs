@@ -5,7 +5,6 @@ use std::{fmt::Write as _, net::SocketAddr, path::Path, process::ExitCode, time:
 use serde_json::json;
 
 use crate::{
-    admin::FREE_ON_LOOPBACK,
     cli::{Cli, UpArgs},
     config::Config,
     development_ca::Made,
@@ -23,7 +22,7 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
             Some(address) => address,
             None => parse("receiver.listen", &config.receiver.listen)?,
         },
-        admin: Some(arguments.admin_listen.unwrap_or(FREE_ON_LOOPBACK)),
+        inspector: Some(arguments.inspector_listen.or(config.inspector.listen)),
         mllp_plain: match (arguments.mllp_plain_listen, &config.receiver.listen_plain) {
             (None, Some(address)) => Some(parse("receiver.listen_plain", address)?),
             (address, _) => address,
@@ -74,7 +73,7 @@ fn as_json(stack: &Stack, data: &Path) -> String {
         "hook": format!("{}://{}", stack.hook_scheme(), stack.hook),
         "mllp_tls": stack.mllp_tls,
         "mllp_plain": stack.mllp_plain,
-        "admin": stack.admin.as_ref().map(|admin| format!("http://{}", admin.address())),
+        "inspector": stack.inspector.as_ref().map(|inspector| format!("http://{}", inspector.address)),
         "endpoint": stack.config.sender.endpoint.address,
         "data": data,
         "ca": stack.ca.ca_file,
@@ -91,6 +90,9 @@ fn as_text(stack: &Stack, data: &Path) -> String {
     };
     let hook = format!("{}://{}/persistence/Patient", stack.hook_scheme(), stack.hook);
     row("FHIR hook", hook.clone(), "POST a Patient; GET, PUT, DELETE {id} below it");
+    if let Some(inspector) = &stack.inspector {
+        row("inspector", inspector.link(), "");
+    }
     row("MLLP/TLS", stack.mllp_tls.to_string(), "bundled test receiver");
     if let Some(plain) = stack.mllp_plain {
         row("MLLP", plain.to_string(), "the same without TLS");
@@ -112,9 +114,7 @@ fn as_text(stack: &Stack, data: &Path) -> String {
         message_store::Config::S3(s3) => row("store", format!("s3://{}/{}", s3.bucket, s3.prefix), ""),
         message_store::Config::Memory => row("store", "memory".to_owned(), "lost when this process ends"),
     }
-    if stack.admin.is_some() {
-        row("operator", "adt-bridge queue status".to_owned(), "and: adt-bridge dlq ls");
-    }
+    row("operator", "adt-bridge tail".to_owned(), "and: queue status, dlq ls");
     let made = match stack.made {
         Made::Nothing => "this machine only",
         Made::ServerCertificate => "this machine only; server certificate renewed now",

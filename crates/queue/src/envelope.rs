@@ -120,6 +120,17 @@ impl DeduplicationId {
         Self(digest(parts))
     }
 
+    /// Of a message that an operator queues once more, the same bytes: equal to no other id, so that neither the queue nor
+    /// a ledger takes it for a repeat. `once` tells these apart.
+    pub fn once_more(once: u128) -> Self {
+        Self(format!("{ONCE_MORE}{once:032x}"))
+    }
+
+    /// Whether it is such a one.
+    pub fn is_once_more(&self) -> bool {
+        self.0.starts_with(ONCE_MORE)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -145,6 +156,9 @@ fn digest(parts: &[&str]) -> String {
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// No digest begins with it.
+const ONCE_MORE: &str = "once-more-";
 
 #[cfg(test)]
 mod tests {
@@ -190,6 +204,7 @@ mod tests {
         for bad in ["", "a b", "ä", &"x".repeat(129)] {
             assert!(GroupId::new(bad).is_err() && DeduplicationId::new(bad).is_err());
         }
+        assert!(DeduplicationId::once_more(1).is_once_more() && !DeduplicationId::digest(&["a"]).is_once_more());
         assert_ne!(GroupId::digest(&["ab", "c"]), GroupId::digest(&["a", "bc"]));
     }
 

@@ -19,7 +19,7 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Control, Scenario};
+use super::Control;
 
 pub(crate) async fn serve(listener: TcpListener, control: Arc<Control>, shutdown: CancellationToken) {
     let serving = async { axum::serve(listener, router(control)).await };
@@ -54,14 +54,14 @@ async fn faults(State(control): State<Arc<Control>>) -> Response {
 }
 
 async fn replace(State(control): State<Arc<Control>>, body: String) -> Response {
-    match Scenario::parse(&body).and_then(|scenario| control.replace(scenario)) {
+    match control.replace(&body) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }
 }
 
 async fn clear(State(control): State<Arc<Control>>) -> Response {
-    match control.replace(Scenario::default()) {
+    match control.replace("") {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

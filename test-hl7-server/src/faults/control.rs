@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use inspector::{Faults, FaultsState};
 use mllp::ServerTls;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -37,6 +38,8 @@ pub(crate) struct Message {
 #[derive(Debug)]
 struct State {
     decider: Decider,
+    /// What was put in place, as it was written; empty for what a file said.
+    text: String,
     certificates: Certificates,
     since: Instant,
     journal: Journal,
@@ -52,6 +55,7 @@ impl Control {
         let certificates = certificates(&scenario, exit)?;
         let state = State {
             decider: Decider::new(scenario),
+            text: String::new(),
             certificates,
             since: Instant::now(),
             journal: Journal::default(),
@@ -62,10 +66,12 @@ impl Control {
     }
 
     /// Puts a scenario in place of the one in force; counting and time start again.
-    pub(crate) fn replace(&self, scenario: Scenario) -> Result<(), ScenarioError> {
+    pub(crate) fn replace(&self, text: &str) -> Result<(), ScenarioError> {
+        let scenario = Scenario::parse(text)?;
         let certificates = certificates(&scenario, self.exit)?;
         let mut state = self.lock();
         state.decider = Decider::new(scenario);
+        state.text = text.to_owned();
         state.certificates = certificates;
         state.since = Instant::now();
         drop(state);
@@ -146,6 +152,19 @@ impl Control {
     }
 }
 
+impl Faults for Control {
+    fn state(&self) -> FaultsState {
+        let state = self.lock();
+        let faults = state.journal.faults().into_iter().rev().take(SHOWN_FAULTS);
+        let injected = faults.filter_map(|fault| serde_json::to_value(fault).ok()).collect();
+        FaultsState { scenario: state.text.clone(), injected }
+    }
+
+    fn replace(&self, scenario: &str) -> Result<(), String> {
+        Self::replace(self, scenario).map_err(|error| error.to_string())
+    }
+}
+
 impl State {
     fn injected(&mut self, recv_seq: Option<u64>, connection: u64, rule: &str, actions: Vec<String>) {
         tracing::warn!(recv_seq, connection, rule, actions = actions.join(", "), "fault injected");
@@ -173,3 +192,6 @@ fn certificates(scenario: &Scenario, exit: Option<Exit>) -> Result<Certificates,
     }
     Ok(certificates)
 }
+
+/// On a page.
+const SHOWN_FAULTS: usize = 50;

@@ -13,7 +13,7 @@ use message_store::{
     PatientKey, Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
 };
 use serde_json::Value;
-use test_hl7_server::{Config, Dependencies, FaultControl, FaultsConfig, Listeners, run_with};
+use test_hl7_server::{Config, Dependencies, Equipment, FaultsConfig, Listeners, run_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -158,8 +158,8 @@ async fn start_all(config: Config, admin: Option<TcpListener>) -> Sut {
     let deps = Dependencies { store: Arc::clone(&store) as Arc<dyn MessageStore> };
     let listeners = Listeners { tls, plain: Some(plain) };
     let admin_address = admin.as_ref().map(address);
-    let control = FaultControl { admin, exit: None };
-    let ran = tokio::spawn(run_with(config, deps, listeners, control, shutdown.clone()));
+    let equipment = Equipment { admin, ..Equipment::default() };
+    let ran = tokio::spawn(run_with(config, deps, listeners, equipment, shutdown.clone()));
     Sut { store, plain: addresses.0, tls: addresses.1, admin: admin_address, shutdown, ran }
 }
 

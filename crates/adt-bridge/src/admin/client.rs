@@ -14,6 +14,7 @@ use crate::{
     cli::Cli,
     config::Config,
     exit::{Code, Failure},
+    operated::Operated,
     stack::chain,
 };
 
@@ -38,10 +39,17 @@ struct Own {
 }
 
 impl Client {
+    /// The running process: only that one has an inspector.
+    pub(crate) fn of(data: &Path) -> Result<Self, Failure> {
+        let address = Address::read(data).map_err(|_| not_running(data))?;
+        let http = reqwest::Client::builder().no_proxy().build();
+        Ok(Self { address, http: http.map_err(Failure::internal)?, own: None })
+    }
+
     /// The running process when it answers; otherwise the queue itself, if it is there.
     pub(crate) async fn reach(cli: &Cli, data: &Path) -> Result<Self, Failure> {
         // A proxy is of no use on the way to this machine.
-        let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build();
+        let http = reqwest::Client::builder().no_proxy().build();
         let http = http.map_err(Failure::internal)?;
         if let Ok(address) = Address::read(data)
             && answers(&address).await
@@ -62,9 +70,13 @@ impl Client {
         service::telemetry::init(&config.log);
         let queue = config.queue.connect().await.map_err(|error| cannot_open(&error))?;
         let admin = Admin::bind_private().await?;
-        let address = Address { url: format!("http://{}", admin.address), token: admin.token.clone() };
+        let address = Address {
+            url: format!("http://{}", admin.listener.local_addr()?),
+            token: admin.token.clone(),
+        };
         let (stop, serving) = (CancellationToken::new(), TaskTracker::new());
-        serving.spawn(admin.serve(Arc::clone(&queue), stop.clone()));
+        let operated = Operated::new(Arc::clone(&queue), config.sender.endpoint.address.clone());
+        serving.spawn(admin.serve(Arc::new(operated), stop.clone()));
         serving.close();
         Ok(Self { address, http, own: Some(Own { queue, stop, serving, in_sqs }) })
     }
@@ -91,6 +103,23 @@ impl Client {
         response.json().await.map_err(|_| Failure::internal("the answer of the admin API cannot be read"))
     }
 
+    /// A body that is no JSON.
+    pub(crate) async fn text(&self, path: &[&str], query: &[(&str, &str)]) -> Result<String, Failure> {
+        let response = self.send(Method::GET, path, query).await?;
+        let bytes = response.bytes().await.map_err(|_| Failure::internal("the answer was cut off"))?;
+        Ok(String::from_utf8(bytes.to_vec())
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// An answer that comes piece by piece, for as long as it likes.
+    pub(crate) async fn stream(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<reqwest::Response, Failure> {
+        self.send_within(Method::GET, path, query, None).await
+    }
+
     pub(crate) async fn change(
         &self,
         method: Method,
@@ -106,11 +135,25 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<reqwest::Response, Failure> {
+        self.send_within(method, path, query, Some(LIMIT)).await
+    }
+
+    async fn send_within(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        limit: Option<Duration>,
+    ) -> Result<reqwest::Response, Failure> {
         let mut url = reqwest::Url::parse(&self.address.url).map_err(Failure::internal)?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.extend(["api", "v1"]).extend(path);
         }
-        let request = self.http.request(method, url).query(query).bearer_auth(self.address.token.as_str());
+        let mut request =
+            self.http.request(method, url).query(query).bearer_auth(self.address.token.as_str());
+        if let Some(limit) = limit {
+            request = request.timeout(limit);
+        }
         let response = request.send().await.map_err(|error| {
             if error.is_timeout() {
                 Failure::new(Code::TimedOut, "the admin API did not answer in time")

@@ -5,6 +5,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 use crate::cli::Cli;
+use crate::operated::Operated;
+use inspector::{Parked, QueueStatus};
 
 struct Running {
     data: tempfile::TempDir,
@@ -13,13 +15,17 @@ struct Running {
     _task: AbortOnDropHandle<()>,
 }
 
+fn pipeline() -> Arc<dyn Pipeline> {
+    Arc::new(Operated::new(Arc::new(MemoryQueue::new(MemoryConfig::default())), "endpoint".to_owned()))
+}
+
 async fn start() -> Running {
     let data = tempfile::tempdir().unwrap();
     let admin = Admin::bind("127.0.0.1:0".parse().unwrap(), data.path()).await.unwrap();
-    let (address, token) = (admin.address(), admin.token.as_str().to_owned());
-    let queue = Arc::new(MemoryQueue::new(MemoryConfig::default()));
+    let (address, token) = (admin.listener.local_addr().unwrap(), admin.token.as_str().to_owned());
+    let pipeline = pipeline();
     let tracker = tokio_util::task::TaskTracker::new();
-    let task = AbortOnDropHandle::new(tracker.spawn(admin.serve(queue, CancellationToken::new())));
+    let task = AbortOnDropHandle::new(tracker.spawn(admin.serve(pipeline, CancellationToken::new())));
     Running { data, address, token, _task: task }
 }
 
@@ -59,9 +65,12 @@ async fn nothing_is_told_without_the_token() {
 async fn web_pages_and_foreign_names_are_refused_even_with_the_token() {
     let running = start().await;
     let bearer = ("authorization", &*format!("Bearer {}", running.token));
-    for header in
-        [("host", "rebound.example:80"), ("host", "127.0.0.1.example"), ("origin", "http://127.0.0.1")]
-    {
+    for header in [
+        ("host", "rebound.example:80"),
+        ("host", "127.0.0.1.example"),
+        ("origin", "http://127.0.0.1"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
         assert_eq!(running.ask(Method::GET, "/api/v1/queue", &[bearer, header]).await, 403, "{header:?}");
     }
     assert_eq!(running.ask(Method::GET, "/api/v1/queue", &[bearer, ("host", "localhost:1")]).await, 200);
@@ -88,7 +97,7 @@ async fn the_file_is_private_and_goes_with_the_server() {
     assert!(!format!("{admin:?}").contains(admin.token.as_str()));
     let stop = CancellationToken::new();
     stop.cancel();
-    admin.serve(Arc::new(MemoryQueue::new(MemoryConfig::default())), stop).await;
+    admin.serve(pipeline(), stop).await;
     assert!(!file.exists());
 }
 
