@@ -76,7 +76,8 @@ impl Feed {
 
     /// The sender got it from the queue, for the `count`-th time.
     pub fn leased(&self, body: &str, control_id: &str, count: u32) {
-        self.tell(id(body.as_bytes(), control_id), Known::Leased { count });
+        let known = Known::Leased { body: Bytes::copy_from_slice(body.as_bytes()), count };
+        self.tell(id(body.as_bytes(), control_id), known);
     }
 
     /// It was acknowledged and left the queue.

@@ -91,7 +91,7 @@ impl Inspector {
             index,
             store,
             dictionary: Dictionary::load(),
-            mapper,
+            mapper: mapper.traced(),
             destination,
             mask,
             access: Access::new(token, reading),

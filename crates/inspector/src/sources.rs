@@ -66,7 +66,7 @@ pub(crate) fn findings(report: &fhir_adt::Report) -> Vec<Finding> {
     let finding = |issue: &fhir_adt::Issue| Finding {
         severity: issue.severity.as_str().to_owned(),
         expression: issue.expression.clone(),
-        detail: issue.diagnostics.clone(),
+        detail: issue.diagnostics.to_string(),
         line: None,
         column: None,
     };
@@ -115,7 +115,7 @@ fn sources(conversion: &Conversion, message: &Message<'_>) -> HashMap<Place, Sou
         let place = |occurrence, repetition| {
             (at.segment.to_owned(), occurrence, at.field, repetition, component, sub)
         };
-        let source = Source { expression: origin.expression, rule: origin.rule };
+        let source = Source { expression: origin.expression.clone(), rule: origin.rule };
         // Whatever time or control id it has, it came from the same rule.
         let by_rule = source.expression.is_empty() && matches!(at.segment, "MSH" | "EVN");
         let wanted = value(&own, &place(occurrence, repetition));
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn mapper() -> Mapper {
-        Mapper::new(MappingConfig::default()).unwrap()
+        Mapper::new(MappingConfig::default()).unwrap().traced()
     }
 
     fn expression(er7: &str, place: (&str, usize, usize, usize, usize)) -> Option<String> {

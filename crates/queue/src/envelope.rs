@@ -204,7 +204,9 @@ mod tests {
         for bad in ["", "a b", "ä", &"x".repeat(129)] {
             assert!(GroupId::new(bad).is_err() && DeduplicationId::new(bad).is_err());
         }
-        assert!(DeduplicationId::once_more(1).is_once_more() && !DeduplicationId::digest(&["a"]).is_once_more());
+        assert!(
+            DeduplicationId::once_more(1).is_once_more() && !DeduplicationId::digest(&["a"]).is_once_more()
+        );
         assert_ne!(GroupId::digest(&["ab", "c"]), GroupId::digest(&["a", "bc"]));
     }
 

@@ -39,7 +39,11 @@ impl Query {
             Some("error") => ("m.error_code = ?", value()),
             Some("state") => ("m.state = ?", Value::Text(term.value.to_ascii_lowercase())),
             Some("id") => ("m.control_id GLOB ?", start()),
-            Some("mrn") => ("m.mrn GLOB ?", start()),
+            Some("mrn") => {
+                // The words lead there; the column says that it is this identifier and no other.
+                self.word("ids", &term.value, term.quoted);
+                ("m.mrn GLOB ?", start())
+            }
             Some("from") => ("m.sender LIKE '%' || ? || '%'", value()),
             Some("to") => ("m.receiver LIKE '%' || ? || '%'", value()),
             Some("group") => ("m.queue_group = ?", value()),

@@ -51,7 +51,7 @@ fn a_message_goes_its_way() {
     let row = index.row("m").unwrap().unwrap();
     assert_eq!((row.state.as_str(), row.stored), ("queued", false));
     assert_eq!(index.body(row.seq).unwrap().unwrap(), body);
-    writer.apply(change(3_000, Known::Leased { count: 2 })).unwrap();
+    writer.apply(change(3_000, Known::Leased { body: body.clone(), count: 2 })).unwrap();
     let arrived = Arrived {
         body: body.clone(),
         outcome: "stored".into(),
@@ -72,6 +72,20 @@ fn a_message_goes_its_way() {
     let (rows, last) = index.changed(0, 100).unwrap();
     assert_eq!((rows.len(), last), (1, 6));
     assert!(index.changed(last, 100).unwrap().0.is_empty());
+}
+
+#[test]
+fn whoever_tells_first_the_end_is_the_same() {
+    let (index, mut writer) = Index::open(None).unwrap();
+    let body = message("C1", "A28", "Example");
+    let mut tell = |at, known| writer.apply(vec![Change { id: "m".to_owned(), at, known }]).unwrap();
+    tell(2_000, Known::Leased { body: body.clone(), count: 1 });
+    tell(3_000, Known::Delivered);
+    tell(4_000, Known::Queued { body, group: "g".into(), accepted_at: Some(1_000), repeated: false });
+    let row = index.row("m").unwrap().unwrap();
+    assert_eq!((row.state.as_str(), row.queue_group.as_str(), row.attempts), ("delivered", "g", 1));
+    let kinds: Vec<String> = index.steps(row.seq).unwrap().into_iter().map(|step| step.kind).collect();
+    assert_eq!(kinds, ["accepted", "sending", "delivered", "queued"]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(crate) enum Known {
     /// The hook accepted it and the queue has it.
     Queued { body: Bytes, group: String, accepted_at: Option<i64>, repeated: bool },
     /// The sender has it, for the n-th time.
-    Leased { count: u32 },
+    Leased { body: Bytes, count: u32 },
     /// Acknowledged and gone from the queue.
     Delivered,
     /// Given up.
@@ -145,24 +145,28 @@ impl Apply<'_> {
     fn known(&self, known: Known) -> Result<(), IndexError> {
         match known {
             Known::Queued { body, group, accepted_at, repeated } => {
-                let is_new = self.seq()?.is_none();
                 let seq = self.row(&body, "queued", Some(&body))?;
+                // It may have been sent, even stored, before the one who queued it came to tell.
+                let is_first = self.group(seq)?.is_empty();
                 self.set(
                     "UPDATE message SET queue_group = ?2, accepted_us = coalesce(accepted_us, ?3) WHERE seq = ?1",
                     params![seq, group, accepted_at.unwrap_or(self.at)],
                 )?;
-                if let Some(accepted) = accepted_at.filter(|_| is_new) {
+                if let Some(accepted) = accepted_at.filter(|_| is_first) {
                     self.step_at(seq, accepted, "accepted", "")?;
                 }
                 self.step(seq, "queued", if repeated { "the same write again: queued once" } else { "" })
             }
-            Known::Leased { count } => self.update(
-                "UPDATE message SET attempts = max(attempts, ?2), \
-                 state = CASE WHEN state IN ('queued', 'sending', 'dead') THEN 'sending' ELSE state END WHERE seq = ?1",
-                &[&count],
-                "sending",
-                &format!("attempt {count}"),
-            ),
+            Known::Leased { body, count } => {
+                self.row(&body, "sending", Some(&body))?;
+                self.update(
+                    "UPDATE message SET attempts = max(attempts, ?2), \
+                     state = CASE WHEN state IN ('queued', 'dead') THEN 'sending' ELSE state END WHERE seq = ?1",
+                    &[&count],
+                    "sending",
+                    &format!("attempt {count}"),
+                )
+            }
             Known::Delivered => self.update(
                 "UPDATE message SET state = 'delivered', settled_us = coalesce(settled_us, ?2) WHERE seq = ?1",
                 &[&self.at],
@@ -211,7 +215,7 @@ impl Apply<'_> {
             "UPDATE message SET received_us = coalesce(received_us, ?2), deliveries = deliveries + 1, ack_code = ?3, \
              error_code = ?4, acknowledgment = ?5, stored = max(stored, ?6), \
              body = CASE WHEN max(stored, ?6) THEN NULL ELSE body END, \
-             state = CASE WHEN queue_group <> '' OR state IN ('delivered', 'stored') THEN state ELSE ?7 END \
+             state = CASE WHEN queue_group <> '' OR state IN ('sending', 'delivered', 'stored') THEN state ELSE ?7 END \
              WHERE seq = ?1",
             params![seq, self.at, ack_code, error_code, acknowledgment, stored, state],
         )?;
@@ -261,6 +265,12 @@ impl Apply<'_> {
     fn seq(&self) -> Result<Option<i64>, IndexError> {
         let mut statement = self.transaction.prepare_cached("SELECT seq FROM message WHERE id = ?")?;
         Ok(statement.query_row([self.id], |row| row.get(0)).optional()?)
+    }
+
+    fn group(&self, seq: i64) -> Result<String, IndexError> {
+        let mut statement =
+            self.transaction.prepare_cached("SELECT queue_group FROM message WHERE seq = ?")?;
+        Ok(statement.query_row([seq], |row| row.get(0))?)
     }
 
     fn is_taken(&self, seq: i64) -> Result<bool, IndexError> {
