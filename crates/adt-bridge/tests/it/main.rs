@@ -17,6 +17,7 @@ mod demonstration;
 mod endpoint_down;
 mod how_to;
 mod http;
+mod looking;
 mod operator;
 mod read_back;
 mod sending;
