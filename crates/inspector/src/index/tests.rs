@@ -85,7 +85,7 @@ fn whoever_tells_first_the_end_is_the_same() {
     let row = index.row("m").unwrap().unwrap();
     assert_eq!((row.state.as_str(), row.queue_group.as_str(), row.attempts), ("delivered", "g", 1));
     let kinds: Vec<String> = index.steps(row.seq).unwrap().into_iter().map(|step| step.kind).collect();
-    assert_eq!(kinds, ["accepted", "sending", "delivered", "queued"]);
+    assert_eq!(kinds, ["accepted", "queued", "sending", "delivered"]);
 }
 
 #[test]

@@ -155,7 +155,10 @@ impl Apply<'_> {
                 if let Some(accepted) = accepted_at.filter(|_| is_first) {
                     self.step_at(seq, accepted, "accepted", "")?;
                 }
-                self.step(seq, "queued", if repeated { "the same write again: queued once" } else { "" })
+                // Whoever sent it had it from the queue.
+                let lease = if is_first { self.first_lease(seq)? } else { None };
+                let at = lease.map_or(self.at, |lease| self.at.min(lease - 1));
+                self.step_at(seq, at, "queued", if repeated { "the same write again: queued once" } else { "" })
             }
             Known::Leased { body, count } => {
                 self.row(&body, "sending", Some(&body))?;
@@ -271,6 +274,11 @@ impl Apply<'_> {
         let mut statement =
             self.transaction.prepare_cached("SELECT queue_group FROM message WHERE seq = ?")?;
         Ok(statement.query_row([seq], |row| row.get(0))?)
+    }
+
+    fn first_lease(&self, seq: i64) -> Result<Option<i64>, IndexError> {
+        let sql = "SELECT min(at_us) FROM step WHERE seq = ? AND kind = 'sending'";
+        Ok(self.transaction.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?)
     }
 
     fn is_taken(&self, seq: i64) -> Result<bool, IndexError> {
