@@ -70,10 +70,8 @@ impl Client {
         service::telemetry::init(&config.log);
         let queue = config.queue.connect().await.map_err(|error| cannot_open(&error))?;
         let admin = Admin::bind_private().await?;
-        let address = Address {
-            url: format!("http://{}", admin.listener.local_addr()?),
-            token: admin.token.clone(),
-        };
+        let address =
+            Address { url: format!("http://{}", admin.listener.local_addr()?), token: admin.token.clone() };
         let (stop, serving) = (CancellationToken::new(), TaskTracker::new());
         let operated = Operated::new(Arc::clone(&queue), config.sender.endpoint.address.clone());
         serving.spawn(admin.serve(Arc::new(operated), stop.clone()));
