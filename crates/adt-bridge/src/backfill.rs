@@ -42,7 +42,7 @@ pub(crate) struct BackfillArgs {
     /// Read the files of a bulk export; its manifest is below the base of a [[hook.source]]
     #[arg(long, value_name = "URL", conflicts_with = "from")]
     manifest: Option<String>,
-    /// The running hook [default: the address of [hook] listen]
+    /// The running hook [default: `hook.listen`]
     #[arg(long, value_name = "URL")]
     hook: Option<String>,
     /// Holds the bearer token for the hook
