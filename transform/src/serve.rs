@@ -142,6 +142,7 @@ impl Connection {
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.idle)
                 .max_buf_size(MAX_HEAD_BYTES)
+                .max_header_size(MAX_HEAD_BYTES)
                 .serve_connection(TokioIo::new(stream), service)
         );
         let result = tokio::select! {

@@ -69,6 +69,22 @@ async fn row_26_heads_too_large_and_bodies_too_slow() {
 }
 
 #[tokio::test]
+async fn row_26_one_line_that_is_too_long() {
+    let hook = TestHook::start().await;
+    let head = |bytes: usize| {
+        let line = "y".repeat(bytes);
+        format!("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: {line}\r\n\r\n")
+    };
+    for (kib, status) in [(60, "200"), (64, "431"), (80, "431"), (200, "431")] {
+        let answer = raw(&hook, head(kib * 1024).as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{kib} KiB: {answer}");
+    }
+    // It is not waited for either.
+    let endless = format!("GET /livez HTTP/1.1\r\nhost: x\r\nx: {}", "y".repeat(80 * 1024));
+    assert!(raw(&hook, endless.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
 async fn row_35_a_queue_that_is_away() {
     let hook = TestHook::start().await;
     for error in [QueueError::Unavailable { reason: "x".to_owned() }, QueueError::Full] {
