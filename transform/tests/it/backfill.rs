@@ -25,6 +25,7 @@ async fn send(hook: &TestHook, path: &str, body: Vec<u8>, gzip: bool) -> Vec<Val
         request = request.header(header::CONTENT_ENCODING, "gzip");
     }
     let response = request.body(body).send().await.unwrap();
+    crate::openapi::check(&Method::POST, "/fhir/$backfill", response.status());
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/fhir+ndjson");
     let text = response.text().await.unwrap();
