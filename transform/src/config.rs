@@ -33,8 +33,23 @@ pub struct Settings {
     pub queue: queue::Config,
     /// Where messages are kept.
     pub store: message_store::Config,
+    /// Where health is told over plain HTTP too: the `health` command does not speak TLS.
+    #[serde(default)]
+    pub health: service::health::Config,
     /// How it logs.
     pub log: service::telemetry::Config,
+}
+
+impl Settings {
+    /// Whom the `health` command asks, and what to set where that is nobody: `health.listen`, or the hook itself where
+    /// it serves plain HTTP.
+    pub fn health_listen(&self) -> (&'static str, Option<SocketAddr>) {
+        match (self.health.listen, &self.hook.tls) {
+            (None, None) => ("hook.listen", Some(self.hook.listen)),
+            (None, Some(_)) => ("the hook serves TLS: health.listen, such as \"127.0.0.1:8081\",", None),
+            (listen, _) => ("health.listen", listen),
+        }
+    }
 }
 
 /// The `[hook]` section.
@@ -238,6 +253,24 @@ impl HookConfig {
 mod tests {
     use super::*;
     use crate::BearerConfig;
+
+    #[test]
+    fn health_is_asked_where_it_is_told_in_plain() {
+        let tls = [("ADT_BRIDGE__HOOK__TLS__CERT_FILE", "c"), ("ADT_BRIDGE__HOOK__TLS__KEY_FILE", "k")];
+        let listen = [("ADT_BRIDGE__HEALTH__LISTEN", "127.0.0.1:2")];
+        let asked = |more: &[(&str, &str)]| {
+            let pairs = more.iter().map(|(name, value)| (name.into(), value.into()));
+            let settings: Settings =
+                service::config::load_with(include_str!("defaults.toml"), None, pairs).unwrap();
+            let (setting, address) = settings.health_listen();
+            (setting, address.map(|address| address.port()))
+        };
+        assert_eq!(asked(&[]), ("hook.listen", Some(8080)));
+        assert_eq!(asked(&listen), ("health.listen", Some(2)));
+        assert_eq!(asked(&[&tls[..], &listen[..]].concat()), ("health.listen", Some(2)));
+        let (setting, nobody) = asked(&tls);
+        assert!(setting.contains("health.listen") && nobody.is_none(), "{setting}");
+    }
 
     #[test]
     fn takes_paths_as_base_and_nothing_else() {

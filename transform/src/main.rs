@@ -1,12 +1,15 @@
-//! The FHIR hook as a process of its own. `transform health [--ready]` asks a running one.
+//! The FHIR hook as a process of its own. `transform health [--ready]` asks a running one, over plain HTTP.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clock::Clock;
+use message_store::MessageStore;
+use queue::Queue;
 use service::config::{ConfigError, Problem};
-use service::health::Question;
+use service::health::{Health, Question};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use transform::{Config, Dependencies, Settings};
 
 #[tokio::main]
@@ -17,7 +20,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         Err(error) => return Ok(error.report()),
     };
     if let Some(question) = question {
-        return Ok(question.put("hook.listen", Some(settings.hook.listen)).await);
+        let (setting, address) = settings.health_listen();
+        return Ok(question.put(setting, address).await);
+    }
+    if let Err(error) = settings.health.validate() {
+        return Ok(error.report());
     }
     if let Err(error) = settings.hook.check() {
         return Ok(ConfigError::new(vec![Problem::new("[hook]", error.to_string())]).report());
@@ -37,11 +44,31 @@ async fn start(settings: Settings) -> anyhow::Result<ExitCode> {
     let shutdown = service::shutdown_on_signal()?;
     tracing::info!(listen = %listener.local_addr()?, "the hook listens");
     let config = Config { hook: settings.hook, message: settings.message };
+    let health = health(&queue, &store, &shutdown);
     let dependencies = Dependencies { queue: Arc::clone(&queue), store, clock: Clock::system() };
-    let work = transform::run(config, dependencies, listener, shutdown.clone());
+    let serving = transform::run(config, dependencies, listener, shutdown.clone());
+    let work = async { anyhow::Ok(settings.health.serve_while(health, serving).await??) };
     let code = service::drain(work, shutdown, GRACE).await;
     queue.close().await.context("queue")?;
     Ok(code)
+}
+
+/// The checks that the hook's own `/readyz` has.
+fn health(queue: &Arc<dyn Queue>, store: &Arc<dyn MessageStore>, shutdown: &CancellationToken) -> Health {
+    let (queue, store, shutdown) = (Arc::clone(queue), Arc::clone(store), shutdown.clone());
+    Health::new()
+        .check("queue", move || {
+            let queue = Arc::clone(&queue);
+            async move { queue.ready().await }
+        })
+        .check("store", move || {
+            let store = Arc::clone(&store);
+            async move { store.ready().await }
+        })
+        .check("serving", move || {
+            let draining = shutdown.is_cancelled();
+            async move { if draining { Err("draining") } else { Ok(()) } }
+        })
 }
 
 /// Shorter than the 30 s that ECS waits before it kills.

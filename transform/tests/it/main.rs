@@ -6,6 +6,7 @@ mod backfill;
 mod canary;
 mod durable;
 mod faulty;
+mod health;
 mod history;
 mod hook;
 mod limits;
