@@ -48,6 +48,7 @@ pub(crate) async fn start(private: bool, stored: &[&str]) -> Sut {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     tokio::spawn(Arc::clone(&inspector).serve(listener, stop.clone()));
+    credentials::install_provider();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let sut = Sut { inspector, store, token, client, address, stop };
     sut.until("api/v1/overview", |overview| overview["complete"] == true).await;
