@@ -32,6 +32,7 @@ use crate::{
     fhir::{self, notification::Progress},
     mapping::Mapping,
     negotiate,
+    own_claims::OwnClaims,
     patient_lock::PatientLocks,
     persistence,
     routes::{self, Place, Surface},
@@ -61,6 +62,7 @@ pub(crate) struct Hook {
     /// KiB of bodies that may be in memory.
     buffers: Semaphore,
     unsaved: Unsaved,
+    own_claims: OwnClaims,
     /// What subscriptions have told of themselves.
     progress: Progress,
     /// Writes that have begun; they outlive their client's connection.
@@ -92,6 +94,7 @@ impl Hook {
             max_requests: hook.max_requests,
             buffers: Semaphore::new(hook.max_buffered_bytes / 1024),
             unsaved: Unsaved::default(),
+            own_claims: OwnClaims::default(),
             progress: Progress::default(),
             parks: hook.on_refused == OnRefused::Park,
             skip_unsupported: hook.skip_unsupported,
@@ -229,6 +232,10 @@ impl Hook {
 
     pub(crate) fn unsaved(&self) -> &Unsaved {
         &self.unsaved
+    }
+
+    pub(crate) fn own_claims(&self) -> &OwnClaims {
+        &self.own_claims
     }
 
     pub(crate) fn progress(&self) -> &Progress {

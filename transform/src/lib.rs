@@ -36,6 +36,7 @@ mod mapping;
 mod negotiate;
 mod openapi;
 mod outcome;
+mod own_claims;
 mod park;
 mod patient_lock;
 mod persistence;

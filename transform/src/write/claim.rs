@@ -28,6 +28,9 @@ impl Turn {
         let Some(claim) = before.accepted.as_ref().and_then(|there| there.record.claim.as_ref()) else {
             return Self::Ours;
         };
+        if hook.own_claims().holds(&write.patient, claim) {
+            return Self::Ours;
+        }
         if Stamp::from_order(&claim.until).is_some_and(|until| Stamp::now(hook.clock()) < until) {
             return Self::Theirs;
         }
@@ -58,14 +61,25 @@ pub(super) async fn take(
         nonce: uuid::Uuid::new_v4().simple().to_string(),
         told: told.map(Told::mark).unwrap_or_default(),
     };
-    let record = AcceptedRecord { claim: Some(claim), ..record };
-    match hook.store().put_accepted(&write.patient, record.clone(), precondition).await {
+    let record = AcceptedRecord { claim: Some(claim.clone()), ..record };
+    let error = match hook.store().put_accepted(&write.patient, record.clone(), precondition).await {
         Ok(tag) => {
+            hook.own_claims().forget(&write.patient);
             before.accepted = Some(Accepted { record, tag });
+            return Ok(true);
+        }
+        Err(error) => error,
+    };
+    // The claim may be stored all the same: its answer was lost, or the client's repeat found it there.
+    hook.own_claims().keep(&write.patient, &claim);
+    match hook.store().accepted(&write.patient).await {
+        Ok(Some(there)) if there.record == record => {
+            hook.own_claims().forget(&write.patient);
+            before.accepted = Some(there);
             Ok(true)
         }
-        Err(StoreError::Changed) => Ok(false),
-        Err(error) => Err(error.into()),
+        Ok(_) if matches!(error, StoreError::Changed) => Ok(false),
+        Ok(_) | Err(_) => Err(error.into()),
     }
 }
 

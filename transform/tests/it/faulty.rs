@@ -121,6 +121,11 @@ pub(crate) struct FaultyStore {
     inner: Arc<dyn MessageStore>,
     pub(crate) away: AtomicBool,
     pub(crate) forgetful: AtomicBool,
+    /// So many answers to writes of the hook's own record are lost after the write.
+    pub(crate) lost_answers: AtomicUsize,
+    /// So many reads of that record fail after each lost answer.
+    pub(crate) lost_reads_after: AtomicUsize,
+    lost_reads: AtomicUsize,
     /// Whether it says that other machines use it.
     pub(crate) shared: AtomicBool,
 }
@@ -131,6 +136,9 @@ impl FaultyStore {
             inner,
             away: AtomicBool::new(false),
             forgetful: AtomicBool::new(false),
+            lost_answers: AtomicUsize::new(0),
+            lost_reads_after: AtomicUsize::new(0),
+            lost_reads: AtomicUsize::new(0),
             shared: AtomicBool::new(false),
         }
     }
@@ -138,6 +146,11 @@ impl FaultyStore {
     fn check(&self) -> Result<(), StoreError> {
         if self.away.load(Ordering::SeqCst) { Err(away()) } else { Ok(()) }
     }
+}
+
+/// Takes one of what is left.
+fn spend(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 fn away() -> StoreError {
@@ -182,6 +195,9 @@ impl MessageStore for FaultyStore {
 
     async fn accepted(&self, patient: &PatientKey) -> Result<Option<Accepted>, StoreError> {
         self.check()?;
+        if spend(&self.lost_reads) {
+            return Err(away());
+        }
         self.inner.accepted(patient).await
     }
 
@@ -195,7 +211,12 @@ impl MessageStore for FaultyStore {
         if self.forgetful.load(Ordering::SeqCst) {
             return Err(away());
         }
-        self.inner.put_accepted(patient, record, precondition).await
+        let tag = self.inner.put_accepted(patient, record, precondition).await?;
+        if spend(&self.lost_answers) {
+            self.lost_reads.store(self.lost_reads_after.load(Ordering::SeqCst), Ordering::SeqCst);
+            return Err(away());
+        }
+        Ok(tag)
     }
 
     async fn put_job(

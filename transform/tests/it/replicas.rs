@@ -123,3 +123,24 @@ async fn a_write_that_the_queue_refused_lets_the_patient_go() {
     assert_eq!(put(4).await.status, 200);
     assert_eq!(hook.queued().await.len(), 2);
 }
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_known_again() {
+    let (_, store, hooks) = replicas(1).await;
+    let hook = &hooks[0];
+    let put =
+        |number: u64| answer(hook.request(Method::PUT, "/fhir/Patient/p-1").json(&version("p-1", number)));
+    // The read that follows finds it.
+    hook.store.lost_answers.store(1, Ordering::SeqCst);
+    assert_eq!(put(1).await.status, 201);
+    // The read fails too: the claim stands, and the repeat takes it over at once.
+    hook.store.lost_answers.store(1, Ordering::SeqCst);
+    hook.store.lost_reads_after.store(1, Ordering::SeqCst);
+    assert_eq!(put(2).await.status, 503);
+    let key = PatientKey::new("p-1").unwrap();
+    assert!(store.accepted(&key).await.unwrap().unwrap().record.claim.is_some());
+    let again = tokio::time::timeout(Duration::from_secs(2), put(2)).await.unwrap();
+    assert_eq!(again.status, 200);
+    assert_eq!(store.accepted(&key).await.unwrap().unwrap().record.claim, None);
+    assert_eq!(hook.queued().await.len(), 2, "each version once");
+}

@@ -1,0 +1,39 @@
+//! Claims of this process under which nothing was queued, and of which it does not know whether they are stored.
+//!
+//! The store's answer to a claim may be lost after the claim was stored. Its own process need not wait for its end.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use message_store::{Claim, PatientKey};
+
+/// The nonce of the last such claim, by patient; when there are too many, new ones are not kept and run out.
+#[derive(Debug, Default)]
+pub(crate) struct OwnClaims {
+    nonces: Mutex<HashMap<PatientKey, String>>,
+}
+
+impl OwnClaims {
+    pub(crate) fn keep(&self, patient: &PatientKey, claim: &Claim) {
+        let mut nonces = self.nonces();
+        if nonces.len() < MOST || nonces.contains_key(patient) {
+            nonces.insert(patient.clone(), claim.nonce.clone());
+        }
+    }
+
+    pub(crate) fn forget(&self, patient: &PatientKey) {
+        self.nonces().remove(patient);
+    }
+
+    pub(crate) fn holds(&self, patient: &PatientKey, claim: &Claim) -> bool {
+        self.nonces().get(patient) == Some(&claim.nonce)
+    }
+
+    fn nonces(&self) -> MutexGuard<'_, HashMap<PatientKey, String>> {
+        self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const MOST: usize = 10_000;
