@@ -1,6 +1,8 @@
-//! Claims of this process under which nothing was queued, and of which it does not know whether they are stored.
+//! Claims that may still be stored although their write has ended, and of which this process knows what came of it.
 //!
-//! The store's answer to a claim may be lost after the claim was stored. Its own process need not wait for its end.
+//! The store's answer to a claim may be lost after the claim was stored: nothing was queued under it. Or the record that
+//! replaces it was not taken: it is kept as [unsaved](crate::unsaved). The next write here need not wait for the claim's
+//! end; other processes do.
 
 use std::{
     collections::HashMap,

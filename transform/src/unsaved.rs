@@ -16,11 +16,14 @@ pub(crate) struct Unsaved {
 }
 
 impl Unsaved {
-    pub(crate) fn keep(&self, patient: &PatientKey, record: AcceptedRecord) {
+    /// Says whether it is kept.
+    pub(crate) fn keep(&self, patient: &PatientKey, record: AcceptedRecord) -> bool {
         let mut records = self.records();
-        if records.len() < MOST || records.contains_key(patient) {
+        let room = records.len() < MOST || records.contains_key(patient);
+        if room {
             records.insert(patient.clone(), record);
         }
+        room
     }
 
     pub(crate) fn forget(&self, patient: &PatientKey) {

@@ -205,7 +205,12 @@ impl Ready {
                 %error,
                 "accepted, but not remembered: {error}"
             );
-            return hook.unsaved().keep(patient, record);
+            // The store still has our claim. This process knows what came of it; others wait for its end.
+            let claim = self.before.accepted.as_ref().and_then(|there| there.record.claim.as_ref());
+            if let (true, Some(claim)) = (hook.unsaved().keep(patient, record), claim) {
+                hook.own_claims().keep(patient, claim);
+            }
+            return;
         }
         tracing::error!(
             hl7.control_id = record.control_id,
