@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use inspector::{Feed, Queued};
-use queue::{DeadLetter, DeadLetterQueue, Delivery, Envelope, Queue, QueueError, Receipt, Sent, Statistics};
+use queue::{DeadLetter, Delivery, Envelope, Queue, QueueError, QueueLayer, Receipt, Sent};
 
 /// Hook, sender and operator use this one.
 #[derive(Debug)]
@@ -42,7 +42,11 @@ impl ObservedQueue {
 }
 
 #[async_trait]
-impl Queue for ObservedQueue {
+impl QueueLayer for ObservedQueue {
+    fn inner(&self) -> &dyn Queue {
+        self.inner.as_ref()
+    }
+
     async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
         let told = envelope.clone();
         let sent = self.inner.send(envelope).await?;
@@ -71,14 +75,6 @@ impl Queue for ObservedQueue {
         Ok(())
     }
 
-    async fn change_visibility(
-        &self,
-        receipts: &[Receipt],
-        visible_in: Duration,
-    ) -> Vec<Result<(), QueueError>> {
-        self.inner.change_visibility(receipts, visible_in).await
-    }
-
     async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
         let told = letter.clone();
         self.inner.dead_letter(delivery, letter).await?;
@@ -92,34 +88,6 @@ impl Queue for ObservedQueue {
             told.text.as_deref(),
         );
         Ok(())
-    }
-
-    async fn statistics(&self) -> Result<Statistics, QueueError> {
-        self.inner.statistics().await
-    }
-
-    async fn ready(&self) -> Result<(), QueueError> {
-        self.inner.ready().await
-    }
-
-    fn visibility(&self) -> Duration {
-        self.inner.visibility()
-    }
-
-    fn max_body_bytes(&self) -> usize {
-        self.inner.max_body_bytes()
-    }
-
-    fn dead_letters(&self) -> Option<&dyn DeadLetterQueue> {
-        self.inner.dead_letters()
-    }
-
-    async fn failed(&self) -> QueueError {
-        self.inner.failed().await
-    }
-
-    async fn close(&self) -> Result<(), QueueError> {
-        self.inner.close().await
     }
 }
 

@@ -36,6 +36,7 @@ mod delivery;
 mod embedded;
 mod envelope;
 mod error;
+mod layer;
 mod memory;
 mod scheduler;
 mod sqs;
@@ -48,6 +49,7 @@ pub use delivery::{Delivery, Receipt, Sent};
 pub use embedded::EmbeddedQueue;
 pub use envelope::{Attributes, DeduplicationId, Envelope, GroupId};
 pub use error::QueueError;
+pub use layer::QueueLayer;
 pub use memory::MemoryQueue;
 pub use sqs::SqsQueue;
 

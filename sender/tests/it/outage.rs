@@ -12,9 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use clock::Clock;
-use queue::{
-    DeadLetter, Delivery, Envelope, MemoryConfig, MemoryQueue, Queue, QueueError, Receipt, Sent, Statistics,
-};
+use queue::{Delivery, MemoryConfig, MemoryQueue, QueueError, QueueLayer, Sent, Statistics};
 use sender::{Config, Dependencies};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
@@ -36,8 +34,8 @@ async fn an_hour_without_the_endpoint_costs_one_receive_a_message_and_few_connec
     config.endpoint.address = socket.local_addr().unwrap().to_string();
     let (clock, _) = Clock::settable();
     let memory = MemoryQueue::with_clock(MemoryConfig::default(), clock.clone());
-    let queue = Arc::new(Counting { inner: memory, receives: Mutex::default() });
-    let deps = Dependencies { queue: Arc::clone(&queue) as Arc<dyn Queue>, clock };
+    let queue = Arc::new(Counting { inner: Arc::new(memory), receives: Mutex::default() });
+    let deps = Dependencies { queue: Arc::clone(&queue) as Arc<dyn queue::Queue>, clock };
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(sender::run(config, deps, shutdown.clone()));
 
@@ -84,7 +82,7 @@ async fn an_hour_without_the_endpoint_costs_one_receive_a_message_and_few_connec
 /// Counts how often each message is handed out.
 #[derive(Debug)]
 struct Counting {
-    inner: MemoryQueue,
+    inner: Arc<dyn queue::Queue>,
     receives: Mutex<HashMap<String, u32>>,
 }
 
@@ -95,9 +93,9 @@ impl Counting {
 }
 
 #[async_trait]
-impl Queue for Counting {
-    async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
-        self.inner.send(envelope).await
+impl QueueLayer for Counting {
+    fn inner(&self) -> &dyn queue::Queue {
+        self.inner.as_ref()
     }
 
     async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
@@ -107,30 +105,6 @@ impl Queue for Counting {
             *self.receives.lock().unwrap().entry(id).or_default() += 1;
         }
         Ok(deliveries)
-    }
-
-    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        self.inner.delete(receipt).await
-    }
-
-    async fn change_visibility(&self, receipts: &[Receipt], time: Duration) -> Vec<Result<(), QueueError>> {
-        self.inner.change_visibility(receipts, time).await
-    }
-
-    async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
-        self.inner.dead_letter(delivery, letter).await
-    }
-
-    async fn statistics(&self) -> Result<Statistics, QueueError> {
-        self.inner.statistics().await
-    }
-
-    async fn ready(&self) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    fn visibility(&self) -> Duration {
-        self.inner.visibility()
     }
 }
 

@@ -11,9 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use clock::Clock;
-use queue::{
-    DeadLetter, Delivery, Envelope, MemoryConfig, MemoryQueue, Queue, QueueError, Receipt, Sent, Statistics,
-};
+use queue::{Delivery, MemoryConfig, MemoryQueue, QueueError, QueueLayer, Receipt, Statistics};
 use sender::{Dependencies, Error};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +24,7 @@ use crate::{
 /// A queue whose calls fail as often as the counters say.
 #[derive(Debug)]
 struct Flaky {
-    inner: MemoryQueue,
+    inner: Arc<dyn queue::Queue>,
     failing_receives: AtomicU32,
     failing_deletes: AtomicU32,
     /// Deletes that find the lease ended; the message comes again.
@@ -38,7 +36,10 @@ struct Flaky {
 impl Flaky {
     fn new() -> Self {
         Self {
-            inner: MemoryQueue::new(MemoryConfig { visibility_seconds: 3, ..MemoryConfig::default() }),
+            inner: Arc::new(MemoryQueue::new(MemoryConfig {
+                visibility_seconds: 3,
+                ..MemoryConfig::default()
+            })),
             failing_receives: AtomicU32::new(0),
             failing_deletes: AtomicU32::new(0),
             stale_deletes: AtomicU32::new(0),
@@ -57,9 +58,9 @@ fn away() -> QueueError {
 }
 
 #[async_trait]
-impl Queue for Flaky {
-    async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
-        self.inner.send(envelope).await
+impl QueueLayer for Flaky {
+    fn inner(&self) -> &dyn queue::Queue {
+        self.inner.as_ref()
     }
 
     async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
@@ -85,22 +86,6 @@ impl Queue for Flaky {
         self.inner.change_visibility(receipts, time).await
     }
 
-    async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
-        self.inner.dead_letter(delivery, letter).await
-    }
-
-    async fn statistics(&self) -> Result<Statistics, QueueError> {
-        self.inner.statistics().await
-    }
-
-    async fn ready(&self) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    fn visibility(&self) -> Duration {
-        self.inner.visibility()
-    }
-
     async fn failed(&self) -> QueueError {
         self.broken.notified().await;
         away()
@@ -110,7 +95,7 @@ impl Queue for Flaky {
 /// Runs a sender until the queue is empty, and stops it.
 async fn drain(queue: &Arc<Flaky>, config: sender::Config) {
     let shutdown = CancellationToken::new();
-    let deps = Dependencies { queue: Arc::clone(queue) as Arc<dyn Queue>, clock: Clock::system() };
+    let deps = Dependencies { queue: Arc::clone(queue) as Arc<dyn queue::Queue>, clock: Clock::system() };
     let empty = async {
         while queue.inner.statistics().await.unwrap() != Statistics::default() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -215,7 +200,7 @@ async fn leases_are_kept_over_long_waits() {
 async fn a_broken_queue_ends_the_sender() {
     let endpoint = Endpoint::start(vec![]).await;
     let queue = Arc::new(Flaky::new());
-    let deps = Dependencies { queue: Arc::clone(&queue) as Arc<dyn Queue>, clock: Clock::system() };
+    let deps = Dependencies { queue: Arc::clone(&queue) as Arc<dyn queue::Queue>, clock: Clock::system() };
     let run = sender::run(config(&endpoint.address), deps, CancellationToken::new());
     queue.broken.notify_one();
     let result = tokio::time::timeout(Duration::from_secs(10), run).await.unwrap();

@@ -8,10 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hl7v2::Acknowledgment;
-use message_store::{
-    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MemoryStore, MessageStore, OrderingKey, Page,
-    PatientKey, Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
-};
+use message_store::{MemoryStore, MessageStore, PatientKey, ReceivedKey, StoreError, StoreLayer, Stored};
 use serde_json::Value;
 use test_hl7_server::{Config, Dependencies, Equipment, FaultsConfig, Listeners, run_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,7 +28,11 @@ pub(crate) struct Flaky {
 }
 
 #[async_trait]
-impl MessageStore for Flaky {
+impl StoreLayer for Flaky {
+    fn inner(&self) -> &dyn MessageStore {
+        &self.inner
+    }
+
     async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
         self.writes.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.expect("an open gate").forget();
@@ -40,77 +41,6 @@ impl MessageStore for Flaky {
             Ok(_) => Err(StoreError::Full),
             Err(_) => self.inner.put_received(key, body).await,
         }
-    }
-
-    async fn received(&self, key: &ReceivedKey) -> Result<Option<Bytes>, StoreError> {
-        self.inner.received(key).await
-    }
-
-    async fn list_received(
-        &self,
-        after: Option<&ReceivedKey>,
-        max: NonZeroUsize,
-    ) -> Result<Page, StoreError> {
-        self.inner.list_received(after, max).await
-    }
-
-    async fn put_current(
-        &self,
-        patient: &PatientKey,
-        order: &OrderingKey,
-        body: Bytes,
-    ) -> Result<Replacement, StoreError> {
-        self.inner.put_current(patient, order, body).await
-    }
-
-    async fn current(&self, patient: &PatientKey) -> Result<Option<Current>, StoreError> {
-        self.inner.current(patient).await
-    }
-
-    async fn accepted(&self, patient: &PatientKey) -> Result<Option<Accepted>, StoreError> {
-        self.inner.accepted(patient).await
-    }
-
-    async fn put_accepted(
-        &self,
-        patient: &PatientKey,
-        record: AcceptedRecord,
-        precondition: Precondition,
-    ) -> Result<Tag, StoreError> {
-        self.inner.put_accepted(patient, record, precondition).await
-    }
-
-    async fn put_job(
-        &self,
-        key: &JobKey,
-        body: Bytes,
-        precondition: Precondition,
-    ) -> Result<Tag, StoreError> {
-        self.inner.put_job(key, body, precondition).await
-    }
-
-    async fn job(&self, key: &JobKey) -> Result<Option<Job>, StoreError> {
-        self.inner.job(key).await
-    }
-
-    async fn delete_job(&self, key: &JobKey) -> Result<(), StoreError> {
-        self.inner.delete_job(key).await
-    }
-
-    async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
-        self.inner.list_jobs(after, max).await
-    }
-
-    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
-        self.inner.put_refused(key, body).await
-    }
-
-    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
-        self.inner.refused(key).await
-    }
-
-    async fn ready(&self) -> Result<(), StoreError> {
-        self.inner.ready().await
     }
 }
 

@@ -6,22 +6,21 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use message_store::{
-    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
+    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, OrderingKey, Page, PatientKey, Precondition,
+    ReceivedKey, RefusedKey, Replacement, StoreError, StoreLayer, Stored, Tag,
 };
-use queue::{DeadLetter, Delivery, Envelope, Queue, QueueError, Receipt, Sent, Statistics};
+use queue::{Envelope, QueueError, QueueLayer, Sent};
 use tokio::sync::{Notify, Semaphore};
 
 /// A queue whose sends fail, panic or wait.
 #[derive(Debug)]
 pub(crate) struct FaultyQueue {
-    inner: Arc<dyn Queue>,
+    inner: Arc<dyn queue::Queue>,
     /// The next sends end like this.
     pub(crate) fault: Mutex<Option<Fault>>,
     /// Counts sends that have begun.
@@ -42,7 +41,7 @@ pub(crate) enum Fault {
 }
 
 impl FaultyQueue {
-    pub(crate) fn new(inner: Arc<dyn Queue>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn queue::Queue>) -> Self {
         Self {
             inner,
             fault: Mutex::default(),
@@ -59,7 +58,11 @@ impl FaultyQueue {
 }
 
 #[async_trait]
-impl Queue for FaultyQueue {
+impl QueueLayer for FaultyQueue {
+    fn inner(&self) -> &dyn queue::Queue {
+        self.inner.as_ref()
+    }
+
     async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
         self.sends.fetch_add(1, Ordering::SeqCst);
         self.begun.notify_one();
@@ -73,40 +76,12 @@ impl Queue for FaultyQueue {
         self.inner.send(envelope).await
     }
 
-    async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        self.inner.receive(max, wait).await
-    }
-
-    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        self.inner.delete(receipt).await
-    }
-
-    async fn change_visibility(
-        &self,
-        receipts: &[Receipt],
-        visible_in: Duration,
-    ) -> Vec<Result<(), QueueError>> {
-        self.inner.change_visibility(receipts, visible_in).await
-    }
-
-    async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
-        self.inner.dead_letter(delivery, letter).await
-    }
-
-    async fn statistics(&self) -> Result<Statistics, QueueError> {
-        self.inner.statistics().await
-    }
-
     async fn ready(&self) -> Result<(), QueueError> {
         let fault = self.fault.lock().unwrap().clone();
         match fault {
             Some(Fault::Error(error)) => Err(error),
             _ => self.inner.ready().await,
         }
-    }
-
-    fn visibility(&self) -> Duration {
-        self.inner.visibility()
     }
 
     async fn failed(&self) -> QueueError {
@@ -118,7 +93,7 @@ impl Queue for FaultyQueue {
 /// A store that can be away, wholly or for the hook's own record.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
-    inner: Arc<dyn MessageStore>,
+    inner: Arc<dyn message_store::MessageStore>,
     pub(crate) away: AtomicBool,
     pub(crate) forgetful: AtomicBool,
     /// So many answers to writes of the hook's own record are lost after the write.
@@ -131,7 +106,7 @@ pub(crate) struct FaultyStore {
 }
 
 impl FaultyStore {
-    pub(crate) fn new(inner: Arc<dyn MessageStore>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn message_store::MessageStore>) -> Self {
         Self {
             inner,
             away: AtomicBool::new(false),
@@ -158,7 +133,11 @@ fn away() -> StoreError {
 }
 
 #[async_trait]
-impl MessageStore for FaultyStore {
+impl StoreLayer for FaultyStore {
+    fn inner(&self) -> &dyn message_store::MessageStore {
+        self.inner.as_ref()
+    }
+
     async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
         self.check()?;
         self.inner.put_received(key, body).await

@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use message_store::{
-    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
+    AcceptedRecord, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey, Replacement,
+    StoreError, StoreLayer, Stored, Tag,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -144,7 +144,11 @@ pub(crate) const UNAVAILABLE: u8 = 1;
 pub(crate) const HANGING: u8 = 2;
 
 #[async_trait]
-impl MessageStore for FailingStore {
+impl StoreLayer for FailingStore {
+    fn inner(&self) -> &dyn MessageStore {
+        self.inner.as_ref()
+    }
+
     async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
         self.check().await?;
         self.inner.put_received(key, body).await
@@ -153,14 +157,6 @@ impl MessageStore for FailingStore {
     async fn received(&self, key: &ReceivedKey) -> Result<Option<Bytes>, StoreError> {
         self.check().await?;
         self.inner.received(key).await
-    }
-
-    async fn list_received(
-        &self,
-        after: Option<&ReceivedKey>,
-        max: NonZeroUsize,
-    ) -> Result<Page, StoreError> {
-        self.inner.list_received(after, max).await
     }
 
     async fn put_current(
@@ -173,14 +169,6 @@ impl MessageStore for FailingStore {
         self.inner.put_current(patient, order, body).await
     }
 
-    async fn current(&self, patient: &PatientKey) -> Result<Option<Current>, StoreError> {
-        self.inner.current(patient).await
-    }
-
-    async fn accepted(&self, patient: &PatientKey) -> Result<Option<Accepted>, StoreError> {
-        self.inner.accepted(patient).await
-    }
-
     async fn put_accepted(
         &self,
         patient: &PatientKey,
@@ -189,35 +177,6 @@ impl MessageStore for FailingStore {
     ) -> Result<Tag, StoreError> {
         self.check().await?;
         self.inner.put_accepted(patient, record, precondition).await
-    }
-
-    async fn put_job(
-        &self,
-        key: &JobKey,
-        body: Bytes,
-        precondition: Precondition,
-    ) -> Result<Tag, StoreError> {
-        self.inner.put_job(key, body, precondition).await
-    }
-
-    async fn job(&self, key: &JobKey) -> Result<Option<Job>, StoreError> {
-        self.inner.job(key).await
-    }
-
-    async fn delete_job(&self, key: &JobKey) -> Result<(), StoreError> {
-        self.inner.delete_job(key).await
-    }
-
-    async fn list_jobs(&self, after: Option<&JobKey>, max: NonZeroUsize) -> Result<JobPage, StoreError> {
-        self.inner.list_jobs(after, max).await
-    }
-
-    async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
-        self.inner.put_refused(key, body).await
-    }
-
-    async fn refused(&self, key: &RefusedKey) -> Result<Option<Bytes>, StoreError> {
-        self.inner.refused(key).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -8,9 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use queue::{
-    DeadLetter, DeadLetterQueue, Delivery, Envelope, Queue, QueueError, Reason, Receipt, Sent, Statistics,
-};
+use queue::{DeadLetter, Delivery, Envelope, Queue, QueueError, QueueLayer, Reason, Receipt, Sent};
 
 /// Passes everything on to another queue.
 #[derive(Debug)]
@@ -103,7 +101,11 @@ impl WatchedQueue {
 }
 
 #[async_trait]
-impl Queue for WatchedQueue {
+impl QueueLayer for WatchedQueue {
+    fn inner(&self) -> &dyn Queue {
+        self.inner.as_ref()
+    }
+
     async fn send(&self, envelope: Envelope) -> Result<Sent, QueueError> {
         self.check(Failing::Traffic)?;
         self.inner.send(envelope).await
@@ -159,28 +161,8 @@ impl Queue for WatchedQueue {
         Ok(())
     }
 
-    async fn statistics(&self) -> Result<Statistics, QueueError> {
-        self.inner.statistics().await
-    }
-
     async fn ready(&self) -> Result<(), QueueError> {
         self.check(Failing::Traffic)?;
         self.inner.ready().await
-    }
-
-    fn visibility(&self) -> Duration {
-        self.inner.visibility()
-    }
-
-    fn dead_letters(&self) -> Option<&dyn DeadLetterQueue> {
-        self.inner.dead_letters()
-    }
-
-    async fn failed(&self) -> QueueError {
-        self.inner.failed().await
-    }
-
-    async fn close(&self) -> Result<(), QueueError> {
-        self.inner.close().await
     }
 }
