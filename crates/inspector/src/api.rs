@@ -19,6 +19,7 @@ use crate::access::{self, Access};
 use crate::pages;
 use crate::problem::Problem;
 
+mod asked;
 mod events;
 mod faults;
 mod messages;

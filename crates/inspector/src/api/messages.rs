@@ -12,6 +12,7 @@ use hl7v2::Text;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::asked::Asked;
 use super::shown::{self, Shown};
 use super::{Answer, Shared};
 use crate::changes;
@@ -52,14 +53,7 @@ pub(super) async fn list(
 }
 
 /// One message: its row, and its neighbours of the same patient.
-pub(super) async fn one(
-    State(inspector): Shared,
-    Path(id): Path<String>,
-    Query(shown): Query<Shown>,
-    headers: HeaderMap,
-) -> Answer<Json<Value>> {
-    let masked = shown.masked(&inspector, &headers)?;
-    let row = find(&inspector, &id)?;
+pub(super) async fn one(State(inspector): Shared, Asked { row, masked }: Asked) -> Answer<Json<Value>> {
     let (previous, next) = inspector.index.neighbours(&row)?;
     let resendable = !row.queue_group.is_empty() && inspector.pipeline().is_ok();
     Ok(Json(json!({
@@ -71,14 +65,7 @@ pub(super) async fn one(
 }
 
 /// Byte for byte as it came; with masking, text with dots.
-pub(super) async fn raw(
-    State(inspector): Shared,
-    Path(id): Path<String>,
-    Query(shown): Query<Shown>,
-    headers: HeaderMap,
-) -> Answer<Response> {
-    let masked = shown.masked(&inspector, &headers)?;
-    let row = find(&inspector, &id)?;
+pub(super) async fn raw(State(inspector): Shared, Asked { row, masked }: Asked) -> Answer<Response> {
     let body = inspector.body(&row).await?;
     let content = if masked { masked_text(&inspector, &body).into() } else { body };
     Ok(er7(content, &format!("{}.hl7", row.id)))
@@ -87,12 +74,8 @@ pub(super) async fn raw(
 /// The last answer, as tokens and as text.
 pub(super) async fn acknowledgment(
     State(inspector): Shared,
-    Path(id): Path<String>,
-    Query(shown): Query<Shown>,
-    headers: HeaderMap,
+    Asked { row, masked }: Asked,
 ) -> Answer<Json<Value>> {
-    let masked = shown.masked(&inspector, &headers)?;
-    let row = find(&inspector, &id)?;
     let Some(bytes) = inspector.index.acknowledgment(row.seq)? else {
         return Err(Problem::not_found(
             "no answer is known: it was not given here, or before the inspector was there",
@@ -108,14 +91,7 @@ pub(super) async fn acknowledgment(
 }
 
 /// Every value with its place, name, meaning and source.
-pub(super) async fn explain(
-    State(inspector): Shared,
-    Path(id): Path<String>,
-    Query(shown): Query<Shown>,
-    headers: HeaderMap,
-) -> Answer<Response> {
-    let masked = shown.masked(&inspector, &headers)?;
-    let row = find(&inspector, &id)?;
+pub(super) async fn explain(State(inspector): Shared, Asked { row, masked }: Asked) -> Answer<Response> {
     let body = inspector.body(&row).await?;
     let explained =
         blocking(&inspector, move |inspector| take_apart(inspector, &body, masked).ok_or_else(unreadable));
@@ -123,14 +99,7 @@ pub(super) async fn explain(
 }
 
 /// What the message says, as a FHIR Patient.
-pub(super) async fn fhir(
-    State(inspector): Shared,
-    Path(id): Path<String>,
-    Query(shown): Query<Shown>,
-    headers: HeaderMap,
-) -> Answer<Json<Value>> {
-    let masked = shown.masked(&inspector, &headers)?;
-    let row = find(&inspector, &id)?;
+pub(super) async fn fhir(State(inspector): Shared, Asked { row, masked }: Asked) -> Answer<Json<Value>> {
     let body = inspector.body(&row).await?;
     let text = summary::read(&body).map_err(|_| unreadable())?;
     let message = text.parse().map_err(|_| unreadable())?;
@@ -221,7 +190,8 @@ pub(super) async fn playground(State(inspector): Shared, Json(input): Json<Input
     Ok(Json(blocking(&inspector, move |inspector| trial::run(inspector, &input)).await?))
 }
 
-fn find(inspector: &Inspector, id: &str) -> Answer<Row> {
+/// By its own id or by its control id.
+pub(super) fn find(inspector: &Inspector, id: &str) -> Answer<Row> {
     let row = match inspector.index.row(id)? {
         Some(row) => Some(row),
         None => inspector.index.by_control_id(id)?,
