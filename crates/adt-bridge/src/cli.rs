@@ -8,14 +8,16 @@ use crate::{
     about::{CompletionsArgs, ManArgs, VersionArgs},
     backfill::BackfillArgs,
     dead_letters::{DeadLetterArgs, QueueArgs},
+    exit::Code,
     look::{DiffArgs, ExplainArgs, GetArgs, LsArgs, SearchArgs, TailArgs, WaitArgs},
+    reference::ReferenceArgs,
     send::SendArgs,
     settings::SettingsArgs,
 };
 
 /// FHIR Patients in, HL7 v2 ADT messages out over MLLP and TLS, and back again.
 #[derive(Debug, Parser)]
-#[command(name = "adt-bridge", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = "adt-bridge", version, after_help = after_help(), disable_help_subcommand = true)]
 pub(crate) struct Cli {
     /// Settings file (TOML) [env: ADT_BRIDGE_CONFIG]
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -93,6 +95,9 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write the manual pages into a folder
     Man(ManArgs),
+    /// Write the generated pages of the reference into a folder
+    #[command(hide = true)]
+    Reference(ReferenceArgs),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -143,7 +148,7 @@ pub(crate) struct SenderArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReceiverArgs {
-    /// Misbehave as this file says, to test a sender (docs/test-server.md)
+    /// Misbehave as this file says, to test a sender (docs/reference/test-server.md)
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
     /// Address of the fault control, on this machine only: what was received, which faults were injected
@@ -216,6 +221,10 @@ pub(crate) enum Event {
     A29,
 }
 
+fn after_help() -> String {
+    format!("{AFTER_HELP}\n\nExit codes:\n{}", Code::list())
+}
+
 const AFTER_HELP: &str = "\
 Examples:
   adt-bridge                      everything on this machine, until Ctrl-C
@@ -223,14 +232,7 @@ Examples:
   adt-bridge convert --to er7 examples/patient.json
 
 Every setting is also a variable: [sender] ack_timeout is ADT_BRIDGE__SENDER__ACK_TIMEOUT.
-A flag wins over a variable, a variable over the file, the file over the defaults.
-
-Exit codes:
-  0 done               1 internal error     2 usage
-  3 stopped with deliveries whose outcome is unknown (they are sent again)
-  4 input invalid      5 cannot connect or listen
-  6 rejected by peer   7 timed out          8 not found
-  78 configuration invalid";
+A flag wins over a variable, a variable over the file, the file over the defaults.";
 
 const UP_HELP: &str = "\
 Examples:
@@ -334,5 +336,28 @@ mod tests {
     #[test]
     fn nothing_means_up() {
         assert!(Cli::try_parse_from(["adt-bridge"]).unwrap().command.is_none());
+    }
+
+    /// What the examples of every `--help` show can be typed.
+    #[test]
+    fn every_example_of_the_help_is_understood() {
+        let mut program = Cli::command();
+        program.build();
+        let mut waiting: Vec<clap::Command> = vec![program];
+        let mut examples = 0;
+        while let Some(command) = waiting.pop() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                for part in line.split([';', '|', '&']).flat_map(|part| part.split("  ")) {
+                    let words: Vec<&str> = part.split_whitespace().collect();
+                    let Some(start) = words.iter().position(|word| *word == "adt-bridge") else { continue };
+                    let typed = words.get(start..).unwrap_or_default();
+                    Cli::try_parse_from(typed).unwrap_or_else(|error| panic!("{line}: {error}"));
+                    examples += 1;
+                }
+            }
+            waiting.extend(command.get_subcommands().cloned());
+        }
+        assert!(examples > 20, "{examples}");
     }
 }

@@ -2,17 +2,50 @@
 
 use std::{fmt, io, process::ExitCode};
 
-/// Exit codes of every command; listed in `--help`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use clap::ValueEnum;
+
+/// Exit codes of every command. The texts stand in `--help` and in `docs/reference/exit-codes.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Code {
+    /// done
+    Done = 0,
+    /// internal error, or work that did not end in time at shutdown
     Internal = 1,
+    /// wrong usage: the command line
     Usage = 2,
+    /// stopped with deliveries whose outcome is unknown; they are sent again
+    Unsettled = 3,
+    /// invalid input: FHIR, HL7, lines of a backfill
     InputInvalid = 4,
+    /// cannot connect or listen; TLS fails; queue or store cannot be opened
     CannotConnect = 5,
+    /// refused by the other side
     Rejected = 6,
+    /// no answer in time
     TimedOut = 7,
+    /// what was asked for is not there
     NotFound = 8,
+    /// invalid configuration
     ConfigInvalid = 78,
+    /// ended at once by a second SIGINT
+    Interrupted = 130,
+    /// ended at once by a second SIGTERM
+    Terminated = 143,
+}
+
+impl Code {
+    /// What it means, in a few words.
+    pub(crate) fn meaning(self) -> String {
+        let value = self.to_possible_value();
+        value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
+    }
+
+    /// All of them, one a line, for `--help`.
+    pub(crate) fn list() -> String {
+        let lines =
+            Self::value_variants().iter().map(|code| format!("  {:<4} {}", *code as u8, code.meaning()));
+        lines.collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// Why a command did not succeed, for a person: what happened, and what to do about it.

@@ -20,6 +20,7 @@ mod look;
 mod observed;
 mod operated;
 mod output;
+mod reference;
 mod role;
 mod send;
 mod settings;
@@ -44,6 +45,7 @@ async fn main() -> ExitCode {
         Command::Version(arguments) => about::version(&arguments),
         Command::Completions(arguments) => about::completions(&arguments),
         Command::Man(arguments) => about::man(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
         Command::Ls(arguments) => look::ls(&arguments).await,
         Command::Search(arguments) => look::search(&arguments).await,
         Command::Get(arguments) => look::get(&arguments).await,

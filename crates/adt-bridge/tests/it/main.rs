@@ -15,6 +15,7 @@ mod concurrent_writers;
 mod crash;
 mod demonstration;
 mod endpoint_down;
+mod exit_codes;
 mod how_to;
 mod http;
 mod looking;

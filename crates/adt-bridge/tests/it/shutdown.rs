@@ -70,7 +70,7 @@ async fn a_second_signal_ends_at_once() {
 }
 
 /// A bridge with one message on the wire that its endpoint stores and never acknowledges.
-async fn unanswered(data: &Path, drain: &str) -> (Endpoint, Bridge) {
+pub(crate) async fn unanswered(data: &Path, drain: &str) -> (Endpoint, Bridge) {
     let endpoint = Endpoint::start(Script::always(vec![Step::Store, Step::Stall])).await.unwrap();
     let address = endpoint.address().to_string();
     let bridge = Bridge::start(data, &[(ADDRESS, &address), ("ADT_BRIDGE__SENDER__DRAIN", drain)]).await;
