@@ -1,6 +1,6 @@
 """Who may import whom. Reads `cargo metadata`; prints every broken rule and exits 1.
 
-The arrows are those of docs/architecture.md. Dependencies that only tests use are free, except that
+The arrows are those of docs/explanation/architecture.md. Dependencies that only tests use are free, except that
 nothing may bring in a second TLS stack.
 """
 

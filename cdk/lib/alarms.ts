@@ -27,7 +27,7 @@ export interface AlarmsProps {
   readonly testServerUnhealthy?: IMetric;
 }
 
-/** What somebody has to look at; what to do then is in docs/deploy.md, under the alarm's name. */
+/** What somebody has to look at; what to do then is in docs/how-to/deploy.md, under the alarm's name. */
 export class Alarms extends Construct {
   readonly topic: Topic;
   readonly all: Alarm[] = [];

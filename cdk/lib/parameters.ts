@@ -1,7 +1,7 @@
 /** What an operator decides, read from the CDK context (`-c name=value` or cdk.json) and checked as a whole. */
 import type { Node } from 'constructs';
 
-/** How the sender proves and is proven; see docs/deploy.md. */
+/** How the sender proves and is proven; see docs/how-to/deploy.md. */
 export type Hl7Tls = 'server' | 'mutual' | 'system' | 'off';
 
 export interface Parameters {

@@ -47,7 +47,7 @@ pub struct Config {
 pub struct FaultsConfig {
     /// Allows faults; a scenario may come later, over `admin`.
     pub enable: bool,
-    /// The scenario to begin with (see `docs/test-server.md`); implies `enable`.
+    /// The scenario to begin with (see `docs/reference/test-server.md`); implies `enable`.
     pub scenario: Option<PathBuf>,
     /// Loopback address for fault control over HTTP.
     pub admin: Option<SocketAddr>,

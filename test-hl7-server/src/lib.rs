@@ -13,7 +13,7 @@
 //!
 //! A patient's logical id is the repetition of type `FW` (CX.5). A batch is taken apart and answered by a batch.
 //!
-//! For tests of senders the server can also be made to misbehave, see `docs/test-server.md`; nothing of that is active
+//! For tests of senders the server can also be made to misbehave, see `docs/reference/test-server.md`; nothing of that is active
 //! unless `[receiver.faults]`, or an operator of the inspector, asks for it. The inspector ([`Inspection`]) shows what
 //! came; it is told of everything and decides nothing.
 #![warn(missing_docs)]

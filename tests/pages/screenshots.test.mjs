@@ -1,4 +1,4 @@
-// Pictures of every page for docs/inspector.md. Made anew by each run; a run that could not draw a page fails.
+// Pictures of every page for docs/reference/inspector.md. Made anew by each run; a run that could not draw a page fails.
 
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';

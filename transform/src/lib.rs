@@ -6,7 +6,7 @@
 //! and remembered. A 2xx means durable in the queue. A read answers from the message store, or from what was accepted
 //! last, so that a read after a write never misses it.
 //!
-//! What a client may make of a status (all of them: `docs/errors.md`):
+//! What a client may make of a status (all of them: `docs/reference/errors.md`):
 //!
 //! | status | meaning |
 //! | --- | --- |

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** An authority and two certificates it signed, as docs/deploy.md makes them; values of the two secrets. */
+/** An authority and two certificates it signed, as docs/how-to/deploy.md makes them; values of the two secrets. */
 export function secrets(serverName: string): { server: string; client: string } {
   const folder = mkdtempSync(join(tmpdir(), 'adt-bridge-'));
   try {

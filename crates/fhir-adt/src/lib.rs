@@ -40,7 +40,7 @@
 //!
 //! One module per data type holds both directions of its rules; its page is their table and names their source. The
 //! modules have no items of their own to call: everything goes through [`Mapper`]. Section numbers and rule ids are
-//! those of the specification, `docs/mapping.md`.
+//! those of the specification, `docs/reference/mapping.md`.
 //!
 //! | What | Where |
 //! | --- | --- |

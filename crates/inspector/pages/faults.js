@@ -9,7 +9,7 @@ import { session } from './session.js';
 export function show(main) {
   if (!session.faults) {
     replace(main, h('h1', {}, 'Faults'), h('section', { class: 'empty' }, h('h2', {}, 'No faults here'),
-      h('p', {}, 'This test server is not on trial. ', h('b', {}, 'adt-bridge up'), ' with its bundled server is; a server of its own takes a scenario (docs/test-server.md).')));
+      h('p', {}, 'This test server is not on trial. ', h('b', {}, 'adt-bridge up'), ' with its bundled server is; a server of its own takes a scenario (docs/reference/test-server.md).')));
     return undefined;
   }
   const reply = h('select', { id: 'reply' }, Object.entries(REPLIES).map(([value, name]) => h('option', { value }, name)));

@@ -1,4 +1,4 @@
-// A fault scenario (docs/test-server.md) from what somebody chose.
+// A fault scenario (docs/reference/test-server.md) from what somebody chose.
 
 export const REPLIES = {
   answer: 'Answer honestly',

@@ -1,4 +1,4 @@
-//! A scenario: which messages and connections meet which faults. Only the format; see `docs/test-server.md`.
+//! A scenario: which messages and connections meet which faults. Only the format; see `docs/reference/test-server.md`.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};

@@ -21,7 +21,7 @@ fn every_example_loads() {
 
 #[test]
 fn the_scenario_in_the_manual_loads() {
-    let manual = std::fs::read_to_string(examples().join("../../docs/test-server.md")).unwrap();
+    let manual = std::fs::read_to_string(examples().join("../../docs/reference/test-server.md")).unwrap();
     let blocks = manual.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let scenarios: Vec<&str> = blocks.filter(|block| block.contains("[[")).collect();
     assert!(!scenarios.is_empty());

@@ -1,5 +1,5 @@
 //! The table of errors, row by row: each has a test whose name begins with `row_` and its number. The rows are those of
-//! `docs/errors.md`.
+//! `docs/reference/errors.md`.
 
 mod bodies;
 mod bundles;

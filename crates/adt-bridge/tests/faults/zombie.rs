@@ -123,7 +123,7 @@ async fn f31_a_zombie_delivers_an_older_version_and_the_receiver_keeps_the_newer
         shutdown.cancel();
         assert_eq!(other.await.expect("no panic").expect("no error").delivered, 2);
     }
-    assert_eq!(broken, PAUSES, "docs/guarantees.md says 1,000 per 1,000");
+    assert_eq!(broken, PAUSES, "docs/explanation/guarantees.md says 1,000 per 1,000");
     assert_eq!(receiver.stored().await.len() as u64, 2 * PAUSES, "each message is stored once");
 }
 

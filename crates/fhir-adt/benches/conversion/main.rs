@@ -3,7 +3,7 @@
 //! Machines differ and are shared, so nothing is compared with a number from elsewhere: every row is a ratio of two
 //! medians of one run, whose rounds alternate; time is what the thread runs. FHIR → ER7 is measured against one typed `serde_json` parse of the same
 //! bytes, ER7 → FHIR against what `hl7-parser` alone takes for the same message. `tests/allocations.rs` counts the
-//! allocations. `docs/performance.md` has the goals and the results.
+//! allocations. `docs/explanation/performance.md` has the goals and the results.
 #![expect(clippy::expect_used, reason = "a benchmark may stop where it stands")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
