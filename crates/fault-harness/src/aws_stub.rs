@@ -62,6 +62,8 @@ pub struct Call {
 struct State {
     faults: Vec<Fault>,
     calls: Vec<Call>,
+    /// `None` until somebody asked for them.
+    heads: Option<Vec<String>>,
     sqs: sqs::Service,
     s3: s3::Service,
 }
@@ -124,6 +126,17 @@ impl AwsStub {
         self.shared.state.lock().s3.write_count(bucket, prefix)
     }
 
+    /// Keeps the heads of all requests from now on.
+    pub fn keep_heads(&self) {
+        self.shared.state.change(|state| state.heads = Some(Vec::new()));
+    }
+
+    /// What requests said beside the bodies of messages and objects, since [`keep_heads`](Self::keep_heads): method,
+    /// path, query and headers, and of SQS the parameters: groups, ids, attributes.
+    pub fn heads(&self) -> Vec<String> {
+        self.shared.state.lock().heads.clone().unwrap_or_default()
+    }
+
     /// Adds a fault; the first that fits a call is used.
     pub fn fail(&self, fault: Fault) {
         self.shared.state.change(|state| state.faults.push(fault));
@@ -176,6 +189,9 @@ impl Shared {
         };
         let (index, fault) = self.state.change(|state| {
             state.calls.push(Call { operation: operation.clone(), at: Instant::now(), status: None });
+            if let Some(heads) = &mut state.heads {
+                heads.push(head(request));
+            }
             (state.calls.len() - 1, state.take_fault(&operation))
         });
         let (before, after) = match fault {
@@ -244,6 +260,20 @@ impl State {
         }
         Some(fault.kind)
     }
+}
+
+/// All of a request but the bodies of messages and objects.
+fn head(request: &Request) -> String {
+    let Request { method, target, headers, body } = request;
+    let mut head = format!("{method} {target}");
+    for (name, value) in headers {
+        head.push_str(&format!("\n{name}: {value}"));
+    }
+    if request.header("x-amz-target").is_some() {
+        head.push('\n');
+        head.push_str(&sqs::parameters(body));
+    }
+    head
 }
 
 fn refuse(request: &Request, kind: FaultKind) -> Response {

@@ -54,6 +54,18 @@ pub(super) fn operation(request: &Request) -> String {
     target.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
+/// What a call says beside the bodies of messages.
+pub(super) fn parameters(body: &[u8]) -> String {
+    let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let entries = body.get_mut("Entries").and_then(Value::as_array_mut).map(std::mem::take);
+    let mut all = entries.unwrap_or_default();
+    all.push(body);
+    for one in all.iter_mut().filter_map(Value::as_object_mut) {
+        one.remove("MessageBody");
+    }
+    Value::Array(all).to_string()
+}
+
 /// An error answer as SQS words it.
 pub(super) fn error(status: u16, code: &str, message: &str) -> Response {
     let body = json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": message });

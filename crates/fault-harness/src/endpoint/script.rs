@@ -88,6 +88,8 @@ pub struct Reply {
     pub control_id: AckId,
     /// ERR-3 and ERR-4, when there is an ERR segment.
     pub error: Option<(String, String)>,
+    /// What it says to a human: MSA-3, ERR-7 and ERR-8.
+    pub text: String,
 }
 
 /// Which message an acknowledgment names.
@@ -160,13 +162,20 @@ impl Script {
 impl Reply {
     /// Names the message it answers; no ERR.
     pub fn new(code: &str) -> Self {
-        Self { code: code.to_owned(), control_id: AckId::Own, error: None }
+        Self { code: code.to_owned(), control_id: AckId::Own, error: None, text: String::new() }
     }
 
     /// With ERR-3 `error` and ERR-4 `severity`.
     #[must_use]
     pub fn error(mut self, error: &str, severity: &str) -> Self {
         self.error = Some((error.to_owned(), severity.to_owned()));
+        self
+    }
+
+    /// With a text for humans in MSA-3, ERR-7 and ERR-8.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.text);
         self
     }
 
@@ -186,12 +195,17 @@ impl Reply {
             AckId::Other(id) => id,
         };
         let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S+0000");
+        let said = match self.text.as_str() {
+            "" => String::new(),
+            text => format!("|{text}"),
+        };
         let mut text = format!(
-            "MSH|^~\\&|ENDPOINT|TEST|BRIDGE|TEST|{now}||ACK|E{number}|T|2.5.1\rMSA|{}|{id}\r",
+            "MSH|^~\\&|ENDPOINT|TEST|BRIDGE|TEST|{now}||ACK|E{number}|T|2.5.1\rMSA|{}|{id}{said}\r",
             self.code
         );
         if let Some((code, severity)) = &self.error {
-            text.push_str(&format!("ERR|||{code}|{severity}\r"));
+            let said = if said.is_empty() { said } else { format!("||{said}{said}") };
+            text.push_str(&format!("ERR|||{code}|{severity}{said}\r"));
         }
         super::frame(text.as_bytes())
     }
