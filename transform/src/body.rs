@@ -224,10 +224,13 @@ impl<'de> Visitor<'de> for Element<'_> {
     }
 }
 
-/// A member's name as it may be shown: one that looks like an element's, or a question mark.
+/// A member's name as it may be shown: one that looks like an element's (FHIR R4 `_value[x]`, `birthDate`), or a question
+/// mark. The name of a person does not, nor does a number.
 fn step(key: &str) -> String {
-    let element = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let plain = (1..=40).contains(&key.len()) && key.bytes().all(element);
+    let name = key.strip_prefix('_').unwrap_or(key);
+    let plain = (1..=40).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     format!(".{}", if plain { key } else { "?" })
 }
 
@@ -292,7 +295,11 @@ mod tests {
         );
         // The same key by another escape is the same key, and a key that is no element name is not repeated.
         assert_eq!(refused(br#"{"id":1,"\u0069d":2}"#), "Body has a duplicate key at id.");
-        assert_eq!(refused(br#"{"John Doe":1,"John Doe":2}"#), "Body has a duplicate key at ?.");
+        assert_eq!(refused(br#"{"_family":1,"_family":2}"#), "Body has a duplicate key at _family.");
+        for name in ["John Doe", "Doe", "19470228", "doe_john", "_"] {
+            let body = format!("{{\"{name}\":1,\"{name}\":2}}");
+            assert_eq!(refused(body.as_bytes()), "Body has a duplicate key at ?.");
+        }
     }
 
     #[test]
