@@ -37,6 +37,8 @@ IMPURE = {"tokio", "rand", "reqwest", "rusqlite", "axum", "uuid", "tracing"}
 AWS = {"message-store", "queue", "secret-files"}
 # Never in what we build: one TLS stack, on aws-lc-rs.
 BANNED = ["ring", "openssl", "openssl-sys", "native-tls", "rustls-pemfile"]
+# What only tests may build into a program.
+TEST_FEATURES = ["planted-leaks", "stop-points"]
 # `service::telemetry` lets these crates log below `info`.
 TELEMETRY = Path("crates/service/src/telemetry.rs")
 
@@ -62,6 +64,8 @@ def problems() -> list[str]:
             found += [f"{name} is pure and may not use {d}" for d in sorted(used & IMPURE)]
     tree = {line.split()[0] for line in cargo("tree", "--workspace", "--prefix", "none").splitlines() if line}
     found += [f"{name} is in the dependency tree: cargo tree -i {name}" for name in BANNED if name in tree]
+    features = cargo("tree", "--workspace", "--edges", "features,no-dev", "--prefix", "none")
+    found += [f"{name} is in what is shipped" for name in TEST_FEATURES if f'feature "{name}"' in features]
     telemetry = TELEMETRY.read_text()
     for name in sorted(set(packages) - {"fault-harness"}):
         if f'"{name.replace("-", "_")}"' not in telemetry:

@@ -40,6 +40,7 @@ mod own_claims;
 mod park;
 mod patient_lock;
 mod persistence;
+mod planted;
 mod rate;
 mod record;
 mod resource_types;

@@ -177,6 +177,8 @@ fn router(hook: Arc<Hook>, gate: Arc<Gate>) -> Router {
         });
     let sources = hook.sources().clone();
     let health = health.detail("sources", move || sources.state());
+    #[cfg(feature = "planted-leaks")]
+    let health = health.detail("planted", crate::planted::detail);
     let base = hook.base();
     let mut behind_the_gate = Router::new().route(openapi::PATH, get(openapi::document));
     if !base.is_empty() {

@@ -142,6 +142,12 @@ impl Composed {
     pub(super) async fn queue(&self, hook: &Hook, write: &Write) -> Result<(), HookError> {
         let envelopes = self.envelopes(hook, write)?;
         for envelope in envelopes {
+            #[cfg(feature = "planted-leaks")]
+            let envelope = {
+                let mut envelope = envelope;
+                crate::planted::leak(hook, &mut envelope).await?;
+                envelope
+            };
             let Attributes { control_id, event, .. } = envelope.attributes.clone();
             let size_bytes = envelope.body.len();
             let sent = hook.queue().send(envelope).await?;
