@@ -204,13 +204,7 @@ async fn refused(caller: &mut Caller) {
     caller.ask(echoed, 404, ("GET", &format!("{PERSISTENCE}/{MARKER}-nobody")), "application/json", "").await;
     caller.ask(Echo::None, 404, ("GET", &format!("/{MARKER}?{MARKER}")), "application/json", "").await;
     caller
-        .ask(
-            echoed,
-            400,
-            ("PUT", &format!("{PERSISTENCE}/{MARKER}-other")),
-            "application/json",
-            text.clone(),
-        )
+        .ask(echoed, 400, ("PUT", &format!("{PERSISTENCE}/{MARKER}-other")), "application/json", text.clone())
         .await;
     caller.ask(echoed, 405, (&MARKER.to_uppercase(), PERSISTENCE), "application/json", "").await;
     let token = std::mem::replace(&mut caller.token, format!("{MARKER}-wrong"));
