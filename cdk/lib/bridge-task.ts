@@ -19,7 +19,7 @@ export interface BridgeTaskProps {
   readonly service: 'transform' | 'sender' | 'test-hl7-server';
   readonly cpu: 256 | 512 | 1024;
   readonly memoryLimitMiB: number;
-  /** Settings as `ADT_BRIDGE__SECTION__KEY`; see `defaults.toml` of the service. */
+  /** Settings as `ADT_BRIDGE__SECTION__KEY`; see `docs/reference/configuration.md`. */
   readonly environment: Record<string, string>;
   /** What the operator adds; never what the stack sets itself. */
   readonly settings?: Record<string, string>;

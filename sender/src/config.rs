@@ -5,6 +5,9 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 use service::config::{ConfigError, Problem};
 
+/// The settings of `[sender]` with their defaults and what they mean: TOML, and a manual ([`service::config::manual`]).
+pub const MANUAL: &str = include_str!("sender.toml");
+
 /// How messages are delivered to the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -165,6 +168,13 @@ pub struct ServiceConfig {
     pub health: service::health::Config,
     /// Logs.
     pub log: service::telemetry::Config,
+}
+
+impl ServiceConfig {
+    /// The defaults of the `sender` program, as TOML.
+    pub fn defaults() -> String {
+        [MANUAL, queue::MANUAL, service::health::MANUAL, service::telemetry::MANUAL].join("\n")
+    }
 }
 
 /// `localhost` or a loopback address; any other name may resolve to anything.

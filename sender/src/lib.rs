@@ -40,7 +40,7 @@ mod stop_point;
 mod table;
 mod turn;
 
-pub use config::Config;
+pub use config::{Config, MANUAL};
 pub use error::Error;
 
 use self::{ledger::Ledger, shared::Shared, stop_point::StopPoint};

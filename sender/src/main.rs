@@ -12,7 +12,7 @@ const GRACE: Duration = Duration::from_secs(25);
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let question = Question::from_arguments(std::env::args_os().skip(1)).map_err(anyhow::Error::msg)?;
-    let config: ServiceConfig = match service::config::load(include_str!("defaults.toml"), None) {
+    let config: ServiceConfig = match service::config::load(&ServiceConfig::defaults(), None) {
         Ok(config) => config,
         Err(error) => return Ok(error.report()),
     };

@@ -10,8 +10,8 @@ use service::config::{ConfigError, Problem};
 
 use crate::Scenario;
 
-/// All settings of the process with their defaults, as TOML.
-pub const DEFAULTS: &str = include_str!("defaults.toml");
+/// The settings of `[receiver]` with their defaults and what they mean: TOML, and a manual ([`service::config::manual`]).
+pub const MANUAL: &str = include_str!("receiver.toml");
 
 /// Where to listen and what to accept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -148,13 +148,25 @@ pub struct ServiceConfig {
     pub log: service::telemetry::Config,
 }
 
+impl ServiceConfig {
+    /// The defaults of the `test-hl7-server` program, as TOML.
+    pub fn defaults() -> String {
+        let others =
+            [inspector::MANUAL, fhir_adt::MANUAL, service::health::MANUAL, service::telemetry::MANUAL];
+        [&[MANUAL], others.as_slice(), &[STORE]].concat().join("\n")
+    }
+}
+
+/// Beside the program, not below the folder of `adt-bridge`.
+const STORE: &str = "[store]\nkind = \"directory\"\npath = \"./received-messages\"\n";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_embedded_defaults_are_the_defaults() {
-        let read: ServiceConfig = service::config::load_with(DEFAULTS, None, []).unwrap();
+        let read: ServiceConfig = service::config::load_with(&ServiceConfig::defaults(), None, []).unwrap();
         assert_eq!(read.receiver, Config::default());
         assert_eq!(read.log, service::telemetry::Config::default());
     }

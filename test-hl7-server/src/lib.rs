@@ -38,7 +38,7 @@ mod order;
 mod patient;
 mod receive;
 
-pub use config::{Config, DEFAULTS, FaultsConfig, ServiceConfig};
+pub use config::{Config, FaultsConfig, MANUAL, ServiceConfig};
 pub use error::Error;
 pub use faults::{Exit, Scenario, ScenarioError};
 pub use inspection::Inspection;

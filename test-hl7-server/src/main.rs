@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use service::health::{Health, Question};
-use test_hl7_server::{DEFAULTS, Dependencies, Equipment, Inspection, Listeners, ServiceConfig, run_with};
+use test_hl7_server::{Dependencies, Equipment, Inspection, Listeners, ServiceConfig, run_with};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -17,7 +17,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         (Some(flag), Some(path), None) if flag == "--config" => Some(path.into()),
         _ => anyhow::bail!("usage: test-hl7-server [--config FILE]"),
     };
-    let config: ServiceConfig = match service::config::load(DEFAULTS, file.as_deref()) {
+    let config: ServiceConfig = match service::config::load(&ServiceConfig::defaults(), file.as_deref()) {
         Ok(config) => config,
         Err(error) => return Ok(error.report()),
     };

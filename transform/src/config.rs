@@ -11,6 +11,9 @@ use crate::{
     auth::{AuthConfig, Authenticator, HookTlsConfig, RateConfig},
 };
 
+/// The settings of `[hook]` with their defaults and what they mean: TOML, and a manual ([`service::config::manual`]).
+pub const MANUAL: &str = include_str!("hook.toml");
+
 /// What [`run`](crate::run) needs to know.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -41,6 +44,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The defaults of the `transform` program, as TOML.
+    pub fn defaults() -> String {
+        let own = [MANUAL, fhir_adt::MANUAL];
+        let others =
+            [queue::MANUAL, message_store::MANUAL, service::health::MANUAL, service::telemetry::MANUAL];
+        [own.as_slice(), others.as_slice()].concat().join("\n")
+    }
+
     /// Whom the `health` command asks, and what to set where that is nobody: `health.listen`, or the hook itself where
     /// it serves plain HTTP.
     pub fn health_listen(&self) -> (&'static str, Option<SocketAddr>) {
@@ -260,8 +271,7 @@ mod tests {
         let listen = [("ADT_BRIDGE__HEALTH__LISTEN", "127.0.0.1:2")];
         let asked = |more: &[(&str, &str)]| {
             let pairs = more.iter().map(|(name, value)| (name.into(), value.into()));
-            let settings: Settings =
-                service::config::load_with(include_str!("defaults.toml"), None, pairs).unwrap();
+            let settings: Settings = service::config::load_with(&Settings::defaults(), None, pairs).unwrap();
             let (setting, address) = settings.health_listen();
             (setting, address.map(|address| address.port()))
         };

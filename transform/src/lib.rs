@@ -66,7 +66,7 @@ pub use auth::{
     JwtConfig, Permissions, RateConfig, SigV4Config, SignatureConfig,
 };
 pub use backfill::BackfillConfig;
-pub use config::{Config, Handling, HookConfig, OnRefused, OrderingScope, Settings};
+pub use config::{Config, Handling, HookConfig, MANUAL, OnRefused, OrderingScope, Settings};
 pub use error::Error;
 pub use source::{
     AssertionAlgorithm, CatchUpConfig, CredentialsConfig, Export, ExportFile, History, HistoryError,

@@ -15,7 +15,7 @@ use transform::{Config, Dependencies, Settings};
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let question = Question::from_arguments(std::env::args_os().skip(1)).map_err(anyhow::Error::msg)?;
-    let settings: Settings = match service::config::load(include_str!("defaults.toml"), None) {
+    let settings: Settings = match service::config::load(&Settings::defaults(), None) {
         Ok(settings) => settings,
         Err(error) => return Ok(error.report()),
     };

@@ -77,7 +77,7 @@ pub(crate) enum Command {
     /// Look at the messages that were given up, send them again or let them go
     #[command(after_help = DLQ_HELP)]
     Dlq(DeadLetterArgs),
-    /// Show the settings in use and who decided them, check them
+    /// Show the settings in use and who decided them, check them, write a file of all
     #[command(after_help = CONFIG_HELP)]
     Config(SettingsArgs),
     /// Run only the FHIR hook
@@ -301,6 +301,7 @@ would put an older state over a newer one, unless --force-stale. It exits 6 when
 
 const CONFIG_HELP: &str = "\
 Examples:
+  adt-bridge config init --role sender bridge.toml
   adt-bridge config show --origin
   adt-bridge -c bridge.toml config validate
   adt-bridge config env | grep SENDER

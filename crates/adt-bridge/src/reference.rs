@@ -27,8 +27,11 @@ struct Page {
 }
 
 /// Every generated page, by name.
-const PAGES: &[Page] =
-    &[Page { file: "cli.md", text: cli::page }, Page { file: "exit-codes.md", text: exit_codes::page }];
+const PAGES: &[Page] = &[
+    Page { file: "cli.md", text: cli::page },
+    Page { file: "configuration.md", text: crate::settings::init::page },
+    Page { file: "exit-codes.md", text: exit_codes::page },
+];
 
 impl Page {
     fn content(&self) -> String {

@@ -1,4 +1,6 @@
-//! `adt-bridge config show | validate | env`: the settings in use, and where each of them comes from.
+//! `adt-bridge config show | validate | env | init`: the settings in use, where each of them comes from, and all there are.
+
+pub(crate) mod init;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -12,6 +14,8 @@ use crate::{
     exit::Failure,
     output,
 };
+
+use init::InitArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct SettingsArgs {
@@ -37,9 +41,14 @@ enum SettingsCommand {
     Validate,
     /// Print the environment variable of every setting, with its value in use
     Env,
+    /// Write a settings file with every key: what it does, its default, its variable
+    Init(InitArgs),
 }
 
 pub(crate) fn run(cli: &Cli, arguments: &SettingsArgs) -> Result<ExitCode, Failure> {
+    if let SettingsCommand::Init(init) = &arguments.command {
+        return init::run(init, &arguments.data_dir);
+    }
     let (config, origins) = Config::load_with_origins(cli, &arguments.data_dir)?;
     let settings = origins.settings(&config).map_err(Failure::internal)?;
     match arguments.command {
@@ -50,6 +59,7 @@ pub(crate) fn run(cli: &Cli, arguments: &SettingsArgs) -> Result<ExitCode, Failu
             output::line("the configuration is valid")?;
         }
         SettingsCommand::Env => output::line(as_variables(&settings).trim_end())?,
+        SettingsCommand::Init(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Version;
 
+/// The settings of `[message]` with their defaults and what they mean, as TOML.
+pub const MANUAL: &str = include_str!("message.toml");
+
 /// Settings of the mapping. The defaults are those of the worked examples.
 ///
 /// ```

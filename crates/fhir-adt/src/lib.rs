@@ -102,9 +102,9 @@ mod version;
 
 pub use config::{
     AckMode, ApplicationAck, CharsetName, CodeRow, ConfigError, ConfigProblem, Country, DegreeComponent,
-    DeleteEvent, Direction, EmailUseCode, Evn1, InactiveEvent, Length, LinkConfig, LogicalId, MappingConfig,
-    Merge, MergeTrigger, Pix, ProcessingId, ProcessingMode, Profile, RegistryEntry, Residue, Seealso,
-    UpdateMode,
+    DeleteEvent, Direction, EmailUseCode, Evn1, InactiveEvent, Length, LinkConfig, LogicalId, MANUAL,
+    MappingConfig, Merge, MergeTrigger, Pix, ProcessingId, ProcessingMode, Profile, RegistryEntry, Residue,
+    Seealso, UpdateMode,
 };
 pub use context::{
     AdtMessage, Conversion, Interaction, JsonError, JsonWrite, Lookup, MappingContext, MappingError,

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// The settings of `[inspector]` with their defaults and what they mean, as TOML.
+pub const MANUAL: &str = include_str!("inspector.toml");
+
 /// Where the inspector listens and what it keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]

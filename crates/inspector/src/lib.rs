@@ -34,7 +34,7 @@ mod summary;
 
 pub use access::{Access, Reading, Token};
 pub use api::pipeline_routes;
-pub use config::Config;
+pub use config::{Config, MANUAL};
 pub use faults::{Faults, FaultsState};
 pub use feed::{Arrival, Feed, Queued};
 pub use index::OpenError;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DirectoryStore, MemoryStore, MessageStore, S3Store, StoreError};
 
+/// The settings of `[store]` with their defaults and what they mean, as TOML.
+pub const MANUAL: &str = include_str!("store.toml");
+
 /// Which store to use, told apart by `kind`.
 ///
 /// ```toml

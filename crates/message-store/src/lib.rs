@@ -42,7 +42,7 @@ mod s3;
 mod store;
 
 pub use accepted::{Accepted, AcceptedRecord, Claim, Mark, Precondition, Tag};
-pub use config::{Config, DirectoryConfig, S3Config};
+pub use config::{Config, DirectoryConfig, MANUAL, S3Config};
 pub use directory::DirectoryStore;
 pub use error::{InvalidKey, StoreError};
 pub use job::{Job, JobKey, JobPage};

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EmbeddedQueue, MemoryQueue, Queue, QueueError, SqsQueue};
 
+/// The settings of `[queue]` with their defaults and what they mean, as TOML.
+pub const MANUAL: &str = include_str!("queue.toml");
+
 /// Which queue, by `kind = "embedded" | "sqs" | "memory"`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]

@@ -41,7 +41,7 @@ mod memory;
 mod scheduler;
 mod sqs;
 
-pub use config::{Config, EmbeddedConfig, MemoryConfig, SqsConfig};
+pub use config::{Config, EmbeddedConfig, MANUAL, MemoryConfig, SqsConfig};
 pub use dead_letter::{
     DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetterRecord, DeadLetterSummary, Reason, Stale,
 };

@@ -12,6 +12,7 @@ pub mod duration;
 mod environment;
 mod error;
 mod locate;
+pub mod manual;
 mod origin;
 mod secret;
 
@@ -20,6 +21,7 @@ pub use origin::{Origin, Origins, Setting};
 pub use secret::Secret;
 
 use environment::Overrides;
+use origin::variable;
 
 /// Names the configuration file when no `--config` is given.
 pub const FILE_VARIABLE: &str = "ADT_BRIDGE_CONFIG";

@@ -19,7 +19,7 @@ mod ask;
 mod listener;
 
 pub use ask::{AskError, Question, Status, ask};
-pub use listener::Config;
+pub use listener::{Config, MANUAL};
 
 /// The named checks behind `/readyz`.
 #[derive(Clone, Default)]

@@ -13,6 +13,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+/// The settings of `[log]` with their defaults and what they mean, as TOML.
+pub const MANUAL: &str = include_str!("log.toml");
+
 /// The `[log]` section.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]

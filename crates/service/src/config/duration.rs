@@ -38,7 +38,7 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
     serializer.collect_str(&format_args!("{}{unit}", milliseconds / u128::from(size)))
 }
 
-fn parse(text: &str) -> Option<Duration> {
+pub(super) fn parse(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let (_, size) = UNITS.into_iter().find(|(name, _)| *name == unit.trim_start())?;

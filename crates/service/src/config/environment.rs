@@ -125,5 +125,5 @@ fn set(table: &mut Table, path: &[String], value: Value) {
     }
 }
 
-const PREFIX: &str = "ADT_BRIDGE__";
+pub(super) const PREFIX: &str = "ADT_BRIDGE__";
 const MAX_COMBINATIONS: usize = 4096;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use toml::Value;
 
-use super::{Layers, locate};
+use super::{Layers, environment::PREFIX, locate};
 
 /// The layer that decided a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,12 @@ impl Setting {
 
     /// `ADT_BRIDGE__SENDER__ENDPOINT__ADDRESS`.
     pub fn variable(&self) -> String {
-        format!("ADT_BRIDGE__{}", self.path.join("__").to_ascii_uppercase())
+        variable(&self.path)
     }
+}
+
+/// The environment variable of a setting.
+pub(super) fn variable<'n>(path: impl IntoIterator<Item = &'n String>) -> String {
+    let names: Vec<&str> = path.into_iter().map(String::as_str).collect();
+    format!("{PREFIX}{}", names.join("__").to_ascii_uppercase())
 }

@@ -8,6 +8,9 @@ use tokio::net::TcpListener;
 use super::Health;
 use crate::config::{ConfigError, Problem};
 
+/// The settings of `[health]` with their defaults and what they mean, as TOML.
+pub const MANUAL: &str = include_str!("../health.toml");
+
 /// Where health is told; nowhere by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
