@@ -12,23 +12,28 @@ from pathlib import Path
 # Package -> the packages of this workspace that it may use outside tests.
 ALLOWED = {
     "adt-bridge": {
-        "clock", "credentials", "fhir-adt", "hl7v2", "inspector", "message-store", "mllp", "queue",
-        "sender", "service", "test-hl7-server", "transform",
+        "clock", "credentials", "fhir-adt", "hl7v2", "inspector", "instruments", "message-store", "mllp",
+        "queue", "sender", "service", "test-hl7-server", "transform",
     },
     "clock": set(),
-    "credentials": set(),
+    "credentials": {"instruments"},
     "fault-harness": {"queue"},  # reads the dead letters, after the processes have ended
     "fhir-adt": {"hl7v2"},
     "hl7v2": set(),
     "inspector": {"fhir-adt", "hl7v2", "message-store"},
-    "message-store": set(),
+    "instruments": set(),
+    "message-store": {"instruments"},
     "mllp": {"credentials"},
-    "queue": {"clock"},
+    "queue": {"clock", "instruments"},
     "secret-files": {"credentials", "service"},
-    "sender": {"clock", "hl7v2", "mllp", "queue", "service"},
-    "service": set(),
-    "test-hl7-server": {"fhir-adt", "hl7v2", "inspector", "message-store", "mllp", "service"},
-    "transform": {"clock", "credentials", "fhir-adt", "hl7v2", "message-store", "queue", "service"},
+    "sender": {"clock", "credentials", "hl7v2", "instruments", "mllp", "queue", "service"},
+    "service": {"instruments"},
+    "test-hl7-server": {
+        "credentials", "fhir-adt", "hl7v2", "inspector", "instruments", "message-store", "mllp", "service",
+    },
+    "transform": {
+        "clock", "credentials", "fhir-adt", "hl7v2", "instruments", "message-store", "queue", "service",
+    },
 }
 # Pure packages: no I/O, no clock, no randomness.
 PURE = {"fhir-adt", "hl7v2"}

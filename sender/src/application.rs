@@ -77,6 +77,8 @@ pub(crate) fn wait(shared: &Arc<Shared>, mut held: Held) {
             () = beside.shutdown.cancelled() => None,
         };
         beside.awaiting.forget(&control_id);
+        let code = acknowledgment.as_ref().map_or("timeout", |ack| ack.code.as_str());
+        beside.metrics.acks.with([code]).increment(1);
         let received = acknowledgment.as_ref().map_or(Answer::Lost, |ack| answer(ack, &held));
         if acknowledgment.is_none() {
             tracing::warn!(

@@ -166,6 +166,8 @@ pub struct ServiceConfig {
     pub queue: queue::Config,
     /// Where health is told.
     pub health: service::health::Config,
+    /// Where metrics go beside `/metrics`.
+    pub metrics: service::metrics::Config,
     /// Logs.
     pub log: service::telemetry::Config,
 }
@@ -173,7 +175,8 @@ pub struct ServiceConfig {
 impl ServiceConfig {
     /// The defaults of the `sender` program, as TOML.
     pub fn defaults() -> String {
-        [MANUAL, queue::MANUAL, service::health::MANUAL, service::telemetry::MANUAL].join("\n")
+        [MANUAL, queue::MANUAL, service::metrics::MANUAL, service::health::MANUAL, service::telemetry::MANUAL]
+            .join("\n")
     }
 }
 

@@ -47,15 +47,20 @@ async fn connect(shared: &Shared, probing: bool, failures: &mut u32) -> Option<O
         }
         shared.shutdown.run_until_cancelled(shared.wanted(probing)).await?;
         let began = Instant::now();
-        match shared.shutdown.run_until_cancelled(shared.connector.connect()).await? {
+        let connecting = shared.metrics.connection("connecting");
+        let connected = shared.shutdown.run_until_cancelled(shared.connector.connect()).await;
+        drop(connecting);
+        match connected? {
             Ok(connection) => {
                 let now = Instant::now();
                 tracing::debug!(mllp.peer = %connection.peer(), duration_ms = began.elapsed().as_millis(), "connected");
+                shared.metrics.connected(&connection);
                 shared.breaker(|breaker, now| breaker.connected(now));
                 return Some(Open { connection, opened_at: now, used_at: now, proven: false });
             }
             Err(error) => {
                 *failures += 1;
+                shared.metrics.connect_failed(&error);
                 let source = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(
                     %error,
@@ -74,6 +79,7 @@ async fn connect(shared: &Shared, probing: bool, failures: &mut u32) -> Option<O
 async fn serve(shared: &Arc<Shared>, mut open: Open) -> bool {
     let mut new_files = shared.connector.tls().map(|tls| tls.files().subscribe());
     let mut accepted = false;
+    let mut counted = shared.metrics.connection("idle");
     loop {
         let recycle_at = (open.used_at + shared.config.idle_timeout)
             .min(open.opened_at + shared.config.max_connection_age);
@@ -89,7 +95,9 @@ async fn serve(shared: &Arc<Shared>, mut open: Open) -> bool {
         };
         match next {
             Next::Message(held) => {
+                counted.becomes("busy");
                 let finished = delivery::deliver(shared, open, *held).await;
+                counted.becomes("idle");
                 accepted |= finished.accepted;
                 match finished.connection {
                     Some(kept) => open = kept,

@@ -190,6 +190,7 @@ fn wire_bytes(body: &str, charset_name: &str) -> Option<Vec<u8>> {
 /// Reads until there is an answer to this message.
 async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, asked: Asked) -> Outcome {
     let application_wanted = asked.application;
+    let sent = Instant::now();
     let deadline = Instant::now() + shared.connector.timeouts().acknowledgment;
     let mut cut_off = std::pin::pin!(shared.cut_off());
     let (mut stray, mut foreign) = (0, 0);
@@ -238,6 +239,7 @@ async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, asked: Aske
             Ok(acknowledgment) => answer(acknowledgment, held),
             Err(_) => Answer::Other,
         };
+        count(shared, answer, sent);
         if let Answer::Acknowledgment { code, control_id: Match::Own | Match::Blank, .. } = answer
             && !matches!(code, AckCode::AA | AckCode::CA)
         {
@@ -276,6 +278,18 @@ pub(crate) fn answer(acknowledgment: &Acknowledgment, held: &Held) -> Answer {
     }
 }
 
+fn count(shared: &Shared, answer: Answer, sent: Instant) {
+    let code = match answer {
+        Answer::Other | Answer::Lost => "malformed",
+        Answer::Acknowledgment { control_id: Match::Other, .. } => "mismatch",
+        Answer::Acknowledgment { code, .. } => {
+            shared.metrics.ack_duration.with([code.as_str()]).record(sent.elapsed());
+            code.as_str()
+        }
+    };
+    shared.metrics.acks.with([code]).increment(1);
+}
+
 /// No answer: the endpoint may have the message. If it accepted others since, the message may be what kills it.
 fn lost(shared: &Shared, held: &mut Held, error: &MllpError, application_wanted: bool) -> Outcome {
     tracing::warn!(
@@ -285,6 +299,7 @@ fn lost(shared: &Shared, held: &mut Held, error: &MllpError, application_wanted:
         committed = held.history.committed,
         "no acknowledgment"
     );
+    shared.metrics.unanswered(error);
     let accepted = shared.counts.delivered.load(Ordering::Relaxed);
     if accepted > held.accepted_before {
         held.history.suspicious_losses += 1;
@@ -316,6 +331,7 @@ async fn unsent(shared: &Arc<Shared>, mut open: Open, mut held: Held, error: &Ml
         _ => {}
     }
     tracing::debug!(%error, mllp.peer = %open.connection.peer(), "the connection ended before the message was sent");
+    shared.metrics.retries.with(["unsent"]).increment(1);
     shared.table(|table| table.put_back(held, until));
     Finished { connection: None, accepted: false }
 }

@@ -49,6 +49,7 @@ async fn extend(shared: &Shared) {
     let asked = shared.now();
     let receipts = shared.table(|table| table.ending_before(asked + shared.queue.visibility()));
     if receipts.is_empty() {
+        shared.metrics.extended(shared.wall());
         return;
     }
     let results = shared.queue.change_visibility(&receipts, shared.queue.visibility()).await;
@@ -65,7 +66,9 @@ async fn extend(shared: &Shared) {
             Err(_) => failed += 1,
         }
     }
-    if failed > 0 {
+    if failed == 0 {
+        shared.metrics.extended(shared.wall());
+    } else {
         tracing::warn!(failed, held = receipts.len(), "leases could not be extended");
     }
     shared.release(&released).await;

@@ -33,6 +33,7 @@ mod error;
 mod foreign;
 mod heartbeat;
 mod ledger;
+mod metrics;
 mod poll;
 mod settle;
 mod shared;
@@ -42,6 +43,7 @@ mod turn;
 
 pub use config::{Config, MANUAL};
 pub use error::Error;
+pub use metrics::METRICS;
 
 use self::{ledger::Ledger, shared::Shared, stop_point::StopPoint};
 
@@ -126,6 +128,8 @@ async fn deliver_all(
     let stop = shutdown.child_token();
     let shared =
         Arc::new(Shared::new(config, deps.clone(), connector, ledger, stop_point, turn, stop.clone()));
+    measure_queue(&shared.queue);
+    measure_certificate(&shared);
     let settled = CancellationToken::new();
     let (work, background) = (TaskTracker::new(), TaskTracker::new());
     work.spawn(poll::run(Arc::clone(&shared)));
@@ -169,6 +173,27 @@ async fn deliver_all(
     };
     tracing::info!(summary.delivered, summary.dead, summary.ambiguous, "stopped sending");
     Ok(summary)
+}
+
+/// The hook of the same process may ask the same; one question is enough.
+fn measure_queue(queue: &Arc<dyn Queue>) {
+    let queue = Arc::clone(queue);
+    service::metrics::when_read("queue", move || {
+        let queue = Arc::clone(&queue);
+        async move { queue::measure(&*queue).await }
+    });
+}
+
+/// Our own certificate may be replaced at any time.
+fn measure_certificate(shared: &Arc<Shared>) {
+    let shared = Arc::downgrade(shared);
+    service::metrics::when_read("sender certificate", move || {
+        let files = shared.upgrade().and_then(|shared| Some(shared.connector.tls()?.files().current()));
+        if let Some(certificate) = files.as_ref().and_then(|files| files.certificate.as_ref()) {
+            credentials::tell_expiry("sender", certificate);
+        }
+        std::future::ready(())
+    });
 }
 
 /// New TLS files replace the old ones as soon as they are good, and are tried at once.

@@ -19,10 +19,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(question) = question {
         return Ok(question.put("health.listen", config.health.listen).await);
     }
-    if let Err(error) = config.sender.validate().and(config.health.validate()) {
+    if let Err(error) = config.sender.validate().and(config.health.validate()).and(config.metrics.validate())
+    {
         return Ok(error.report());
     }
     service::telemetry::init(&config.log);
+    let tables = [service::metrics::METRICS, sender::METRICS, queue::METRICS, credentials::METRICS];
+    service::metrics::init(&tables, &config.metrics);
     let queue = config.queue.connect().await?;
     let shutdown = service::shutdown_on_signal()?;
     let deps = Dependencies { queue: queue.clone(), clock: Clock::system() };

@@ -31,6 +31,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         match received {
             Ok(deliveries) => {
                 failures = 0;
+                shared.metrics.polled(shared.wall());
                 if !deliveries.is_empty() {
                     let now = shared.now();
                     let until = now + shared.queue.visibility();

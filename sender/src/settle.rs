@@ -45,14 +45,17 @@ pub(crate) async fn settle(
             if rejecting =>
         {
             held.history.negatives -= 1;
+            shared.metrics.retries.with(["rejecting"]).increment(1);
             put_back(shared, held, Duration::ZERO).await;
         }
         Disposition::RetryRefused => {
+            shared.metrics.retries.with(["refused"]).increment(1);
             let delay = delay(shared, held.history.negatives);
             put_back(shared, held, delay).await;
         }
         Disposition::AwaitApplication => application::wait(shared, held),
         Disposition::RetryLost | Disposition::KeepWaiting => {
+            shared.metrics.retries.with(["lost"]).increment(1);
             shared.breaker(|breaker, now| breaker.lost(now));
             let delay = delay(shared, held.history.attempts);
             put_back(shared, held, delay).await;
@@ -65,6 +68,7 @@ async fn delivered(shared: &Arc<Shared>, held: Held, acknowledgment: Option<&Ack
     let envelope = &held.delivery.envelope;
     if !shared.ledger.knows(envelope) {
         shared.counts.delivered.fetch_add(1, Ordering::Relaxed);
+        shared.metrics.delivered(&envelope.attributes, shared.wall());
         let recorded = shared.ledger.record(envelope, acknowledgment, held.history.attempts).await;
         if let Err(error) = recorded {
             // The acknowledgment stands; without the note a failed delete may cost a repeat.
@@ -99,6 +103,7 @@ async fn dead_letter(
         "message given up, moved to the dead letters"
     );
     Counts::add(&shared.counts.dead);
+    shared.metrics.dead_lettered.with([reason.as_str()]).increment(1);
     let park = shared.config.policy.park_events.contains(&facts.event);
     remove(shared, held, Removal::DeadLetter { letter, park }).await;
 }

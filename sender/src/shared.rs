@@ -23,6 +23,7 @@ use crate::{
     breaker::{Breaker, State},
     config::Config,
     ledger::Ledger,
+    metrics::Metrics,
     stop_point::StopPoint,
     table::{Held, Table},
 };
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) stop_point: StopPoint,
     pub(crate) shutdown: CancellationToken,
     pub(crate) counts: Counts,
+    pub(crate) metrics: Metrics,
     /// Messages that are settled beside the connections.
     pub(crate) beside: TaskTracker,
     pub(crate) awaiting: Awaiting,
@@ -83,6 +85,7 @@ impl Shared {
             _turn: turn,
             shutdown,
             counts,
+            metrics: Metrics::new(),
             beside,
             awaiting,
             clock,
@@ -123,6 +126,7 @@ impl Shared {
             _ => {}
         }
         if before != after {
+            self.metrics.breaker(after);
             self.changed.notify_waiters();
         }
         result
@@ -131,6 +135,11 @@ impl Shared {
     /// The time that leases are measured with.
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// The wall clock's time, believed or not.
+    pub(crate) fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 
     /// The wall clock's time, when it can be believed.

@@ -143,6 +143,9 @@ pub struct ServiceConfig {
     /// Where health is told.
     #[serde(default)]
     pub health: service::health::Config,
+    /// Where metrics go beside `/metrics`.
+    #[serde(default)]
+    pub metrics: service::metrics::Config,
     /// Logs.
     #[serde(default)]
     pub log: service::telemetry::Config,
@@ -151,8 +154,13 @@ pub struct ServiceConfig {
 impl ServiceConfig {
     /// The defaults of the `test-hl7-server` program, as TOML.
     pub fn defaults() -> String {
-        let others =
-            [inspector::MANUAL, fhir_adt::MANUAL, service::health::MANUAL, service::telemetry::MANUAL];
+        let others = [
+            inspector::MANUAL,
+            fhir_adt::MANUAL,
+            service::metrics::MANUAL,
+            service::health::MANUAL,
+            service::telemetry::MANUAL,
+        ];
         [&[MANUAL], others.as_slice(), &[STORE]].concat().join("\n")
     }
 }

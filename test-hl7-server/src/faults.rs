@@ -13,7 +13,7 @@ use hl7v2::Header;
 use jiff::Timestamp;
 use message_store::MessageStore;
 use mllp::codec::CodecError;
-use mllp::server::{Arrival, Ending, Opening, Step};
+use mllp::server::{Arrival, Count, Ending, Opening, Step};
 use mllp::{Frame, Handler, Peer, Reply};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -26,7 +26,7 @@ use crate::acknowledge::Outcome;
 use crate::batch;
 use crate::error::Refusal;
 use crate::order;
-use crate::receive::{Plan, Read, Receiver, log};
+use crate::receive::{Plan, Read, Receiver};
 
 pub(crate) mod admin;
 mod control;
@@ -115,7 +115,7 @@ impl Handler for Faulty {
         }
         let Work { outcome, steps, .. } = work;
         match &outcome {
-            Some(outcome) => log(peer, header, outcome, body.len(), started),
+            Some(outcome) => self.receiver.log(peer, header, outcome, body.len(), started),
             None => self.control.journal(|journal| journal.settled(sequence, State::Dropped)),
         }
         let replies: Vec<Vec<u8>> = steps.iter().filter_map(payload).collect();
@@ -125,6 +125,10 @@ impl Handler for Faulty {
 
     fn unreadable(&self, peer: &Peer, error: &CodecError) -> Option<Vec<u8>> {
         self.receiver.unreadable(peer, error)
+    }
+
+    fn counted(&self, count: Count) {
+        self.receiver.counted(count);
     }
 
     fn arrive(&self, _address: SocketAddr) -> Arrival {

@@ -34,6 +34,7 @@ mod control_id;
 mod error;
 mod faults;
 mod inspection;
+mod metrics;
 mod order;
 mod patient;
 mod receive;
@@ -42,6 +43,7 @@ pub use config::{Config, FaultsConfig, MANUAL, ServiceConfig};
 pub use error::Error;
 pub use faults::{Exit, Scenario, ScenarioError};
 pub use inspection::Inspection;
+pub use metrics::METRICS;
 
 use faults::{Control, Faulty};
 use receive::Receiver;
@@ -140,6 +142,7 @@ pub async fn run_with(
     }
     if let (Some(listener), Some(tls)) = (listeners.tls, tls) {
         announce(&listener, "MLLP over TLS");
+        measure_certificate(&tls);
         service.serve(listener, Some(tls.clone()), faulty.as_ref());
         let stop = service.shutdown.clone();
         service.tracker.spawn(async move { tls.files().watch(mllp::POLL_INTERVAL, stop).await });
@@ -209,6 +212,17 @@ impl Service {
             shutdown: self.shutdown.clone(),
         }))
     }
+}
+
+/// Our own certificate may be replaced at any time.
+fn measure_certificate(tls: &ServerTls) {
+    let tls = tls.clone();
+    service::metrics::when_read("receiver certificate", move || {
+        if let Some(certificate) = &tls.files().current().certificate {
+            credentials::tell_expiry("receiver", certificate);
+        }
+        std::future::ready(())
+    });
 }
 
 async fn bind(address: &str) -> Result<TcpListener, Error> {

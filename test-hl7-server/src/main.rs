@@ -25,7 +25,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(question.put("health.listen", config.health.listen).await);
     }
     service::telemetry::init(&config.log);
-    if let Err(error) = config.receiver.validate().and(config.health.validate()) {
+    let tables =
+        [service::metrics::METRICS, test_hl7_server::METRICS, message_store::METRICS, credentials::METRICS];
+    service::metrics::init(&tables, &config.metrics);
+    if let Err(error) =
+        config.receiver.validate().and(config.health.validate()).and(config.metrics.validate())
+    {
         return Ok(error.report());
     }
     let store = config.store.connect().await.context("opening the store")?;

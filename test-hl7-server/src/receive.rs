@@ -9,6 +9,7 @@ use inspector::{Arrival, Feed};
 use jiff::Timestamp;
 use message_store::{MessageStore, OrderingKey, PatientKey, ReceivedKey, StoreError, Stored};
 use mllp::codec::CodecError;
+use mllp::server::Count;
 use mllp::{Frame, Handler, Peer, Reply};
 use tokio::time::{Instant, timeout_at};
 
@@ -16,6 +17,7 @@ use crate::acknowledge::{Outcome, acknowledge};
 use crate::config::Config;
 use crate::control_id::ControlIds;
 use crate::error::Refusal;
+use crate::metrics::Metrics;
 use crate::{batch, order, patient};
 
 /// Receives for all connections of all listeners.
@@ -27,6 +29,7 @@ pub(crate) struct Receiver {
     require_patient_id: bool,
     store_timeout: Duration,
     control_ids: ControlIds,
+    metrics: Metrics,
     /// Whoever wants to see what came.
     feed: Option<Feed>,
 }
@@ -61,6 +64,7 @@ impl Receiver {
             require_patient_id: config.require_patient_id,
             store_timeout: config.store_timeout,
             control_ids: ControlIds::new(),
+            metrics: Metrics::new(),
             feed,
         }
     }
@@ -206,7 +210,7 @@ impl Receiver {
             Ok(file) => file,
             Err(header) => {
                 let outcome = Outcome::Refused(Refusal::MalformedBatch);
-                log(peer, None, &outcome, body.len(), started);
+                self.log(peer, None, &outcome, body.len(), started);
                 observe(body, Some(&header), &outcome);
                 let answer = self.answer(Some(&header), &outcome, Timestamp::now());
                 self.tell(peer, body, Some(&outcome), &answer, None);
@@ -221,7 +225,7 @@ impl Receiver {
                 Ok(plan) => self.keep(plan, self.store.as_ref()).await,
                 Err(outcome) => outcome,
             };
-            log(peer, header.as_ref(), &outcome, message.len(), started);
+            self.log(peer, header.as_ref(), &outcome, message.len(), started);
             observe(message, header.as_ref(), &outcome);
             let answer = self.answer(header.as_ref(), &outcome, Timestamp::now());
             self.tell(peer, message, Some(&outcome), &answer, None);
@@ -229,6 +233,19 @@ impl Receiver {
         }
         let time = order::hl7(Timestamp::now());
         file.acknowledge(answers, &time, || self.control_ids.next()).into_iter().collect()
+    }
+
+    /// Counts a message, and writes one line of log for it.
+    pub(crate) fn log(
+        &self,
+        peer: &Peer,
+        header: Option<&Header>,
+        outcome: &Outcome,
+        size_bytes: usize,
+        started: Instant,
+    ) {
+        self.metrics.message(outcome, size_bytes);
+        log(peer, header, outcome, size_bytes, started);
     }
 
     /// Every reply comes from here, and from nowhere else.
@@ -249,10 +266,14 @@ impl Handler for Receiver {
             Ok(plan) => self.keep(plan, self.store.as_ref()).await,
             Err(outcome) => outcome,
         };
-        log(peer, header.as_ref(), &outcome, body.len(), started);
+        self.log(peer, header.as_ref(), &outcome, body.len(), started);
         let answers = self.answer(header.as_ref(), &outcome, Timestamp::now());
         self.tell(peer, &body, Some(&outcome), &answers, None);
         Reply::frames(answers)
+    }
+
+    fn counted(&self, count: Count) {
+        self.metrics.counted(count);
     }
 
     fn unreadable(&self, _peer: &Peer, error: &CodecError) -> Option<Vec<u8>> {
@@ -266,13 +287,7 @@ impl Handler for Receiver {
 }
 
 /// One line for one message; nothing of its content.
-pub(crate) fn log(
-    peer: &Peer,
-    header: Option<&Header>,
-    outcome: &Outcome,
-    size_bytes: usize,
-    started: Instant,
-) {
+fn log(peer: &Peer, header: Option<&Header>, outcome: &Outcome, size_bytes: usize, started: Instant) {
     let event = header.map_or("", |header| header.message_type.trigger_event.as_str());
     let event = if is_event(event) { event } else { "" };
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

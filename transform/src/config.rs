@@ -39,6 +39,8 @@ pub struct Settings {
     /// Where health is told over plain HTTP too: the `health` command does not speak TLS.
     #[serde(default)]
     pub health: service::health::Config,
+    /// Where metrics go beside `/metrics`.
+    pub metrics: service::metrics::Config,
     /// How it logs.
     pub log: service::telemetry::Config,
 }
@@ -47,8 +49,13 @@ impl Settings {
     /// The defaults of the `transform` program, as TOML.
     pub fn defaults() -> String {
         let own = [MANUAL, fhir_adt::MANUAL];
-        let others =
-            [queue::MANUAL, message_store::MANUAL, service::health::MANUAL, service::telemetry::MANUAL];
+        let others = [
+            queue::MANUAL,
+            message_store::MANUAL,
+            service::metrics::MANUAL,
+            service::health::MANUAL,
+            service::telemetry::MANUAL,
+        ];
         [own.as_slice(), others.as_slice()].concat().join("\n")
     }
 

@@ -31,6 +31,7 @@ use crate::{
     error::HookError,
     fhir::{self, notification::Progress},
     mapping::Mapping,
+    metrics::Metrics,
     negotiate,
     own_claims::OwnClaims,
     patient_lock::PatientLocks,
@@ -44,6 +45,7 @@ use crate::{
 /// What all requests share.
 pub(crate) struct Hook {
     mapping: Mapping,
+    metrics: Arc<Metrics>,
     queue: Arc<dyn Queue>,
     store: Arc<dyn MessageStore>,
     clock: Clock,
@@ -77,8 +79,10 @@ impl Hook {
     pub(crate) fn new(config: &Config, dependencies: Dependencies) -> Result<Self, Error> {
         let hook = &config.hook;
         let sources = Sources::new(&hook.source, &hook.jobs, Arc::clone(&dependencies.store))?;
+        let metrics = Arc::new(Metrics::new());
         Ok(Self {
-            mapping: Mapping::new(config.message.clone(), hook.destination.clone())?,
+            mapping: Mapping::new(config.message.clone(), hook.destination.clone(), Arc::clone(&metrics))?,
+            metrics,
             queue: dependencies.queue,
             store: dependencies.store,
             clock: dependencies.clock,
@@ -196,6 +200,10 @@ impl Hook {
 
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(crate) fn queue(&self) -> &Arc<dyn Queue> {

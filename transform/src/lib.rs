@@ -33,6 +33,7 @@ mod gate;
 mod hook;
 mod lookup;
 mod mapping;
+mod metrics;
 mod negotiate;
 mod openapi;
 mod outcome;
@@ -68,6 +69,7 @@ pub use auth::{
 pub use backfill::BackfillConfig;
 pub use config::{Config, Handling, HookConfig, MANUAL, OnRefused, OrderingScope, Settings};
 pub use error::Error;
+pub use metrics::METRICS;
 pub use source::{
     AssertionAlgorithm, CatchUpConfig, CredentialsConfig, Export, ExportFile, History, HistoryError,
     JobsConfig, Page, SmartBackend, SourceConfig, SourceTls, SubscriptionConfig,
@@ -101,7 +103,9 @@ pub async fn run(
     let gate = Arc::new(gate::Gate::new(&config.hook, dependencies.clock.clone())?);
     let tls = config.hook.server_tls()?;
     let queue = Arc::clone(&dependencies.queue);
+    measure_queue(&queue);
     let hook = Arc::new(hook::Hook::new(&config, dependencies)?);
+    tls.as_ref().inspect(|tls| measure_certificate(tls));
     hook.sources().start(source::writer(&hook));
     let stop = shutdown.child_token();
     let mut serving = std::pin::pin!(serve::serve(hook, gate, tls, &config.hook, listener, stop.clone()));
@@ -113,4 +117,23 @@ pub async fn run(
             Err(Error::Queue(error))
         }
     }
+}
+
+fn measure_queue(queue: &Arc<dyn Queue>) {
+    let queue = Arc::clone(queue);
+    service::metrics::when_read("queue", move || {
+        let queue = Arc::clone(&queue);
+        async move { queue::measure(&*queue).await }
+    });
+}
+
+/// Our own certificate may be replaced at any time.
+fn measure_certificate(tls: &credentials::ServerTls) {
+    let tls = tls.clone();
+    service::metrics::when_read("hook certificate", move || {
+        if let Some(certificate) = &tls.files().current().certificate {
+            credentials::tell_expiry("hook", certificate);
+        }
+        std::future::ready(())
+    });
 }

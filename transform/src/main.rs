@@ -23,7 +23,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         let (setting, address) = settings.health_listen();
         return Ok(question.put(setting, address).await);
     }
-    if let Err(error) = settings.health.validate() {
+    if let Err(error) = settings.health.validate().and(settings.metrics.validate()) {
         return Ok(error.report());
     }
     if let Err(error) = settings.hook.check() {
@@ -31,6 +31,14 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     credentials::install_provider();
     service::telemetry::init(&settings.log);
+    let tables = [
+        service::metrics::METRICS,
+        transform::METRICS,
+        queue::METRICS,
+        message_store::METRICS,
+        credentials::METRICS,
+    ];
+    service::metrics::init(&tables, &settings.metrics);
     Ok(start(settings).await.unwrap_or_else(|error| {
         tracing::error!("failed: {error:#}");
         ExitCode::FAILURE

@@ -2,7 +2,7 @@
 
 mod report;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use fhir_adt::{
     Conversion, Interaction, Mapper, MappingConfig, MappingContext, MergeTrigger, ProcessingMode, Rejection,
@@ -11,8 +11,9 @@ use fhir_adt::{
 use jiff::Timestamp;
 use message_store::PatientKey;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::{Error, error::HookError, outcome::Issue, stamp::Stamp};
+use crate::{Error, error::HookError, metrics::Metrics, outcome::Issue, stamp::Stamp};
 
 /// Patient to messages and back, with the settings of this hook.
 pub(crate) struct Mapping {
@@ -20,6 +21,7 @@ pub(crate) struct Mapping {
     /// The same, for what happened long ago.
     history: Mapper,
     destination: String,
+    metrics: Arc<Metrics>,
 }
 
 /// What a conversion needs to know beside the patient.
@@ -69,12 +71,17 @@ pub(crate) enum Said {
 }
 
 impl Mapping {
-    pub(crate) fn new(config: MappingConfig, destination: String) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: MappingConfig,
+        destination: String,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Error> {
         let history = MappingConfig { processing_mode: ProcessingMode::InitialLoad, ..config.clone() };
         Ok(Self {
             mapper: Mapper::new(config).map_err(Error::Mapping)?,
             history: Mapper::new(history).map_err(Error::Mapping)?,
             destination,
+            metrics,
         })
     }
 
@@ -97,6 +104,7 @@ impl Mapping {
         facts: &Facts<'_>,
         lenient: bool,
     ) -> Result<Converted, HookError> {
+        let started = Instant::now();
         let lookup = |reference: &str| {
             let id = reference.rsplit('/').next().unwrap_or(reference);
             facts.linked.get(id).cloned()
@@ -104,21 +112,23 @@ impl Mapping {
         let context = MappingContext { lookup: Some(&lookup), ..self.context(facts) };
         let mapper = if facts.history { &self.history } else { &self.mapper };
         let rejection = match mapper.patient_to_adt(patient, interaction, &context) {
-            Ok(conversion) => return Ok(converted(conversion)),
+            Ok(conversion) => return Ok(self.converted(conversion, started)),
             // What was read from a message of somebody else need not be what may be written.
             Err(_) if interaction == Interaction::Delete => return self.delete(facts),
             Err(rejection) => rejection,
         };
         let unknown = report::unknown_elements(&rejection.report);
         if !lenient || unknown.is_empty() {
-            return Err(refused(&rejection, lenient));
+            return Err(self.refused(&rejection, lenient, started));
         }
         let mut known = patient.clone();
         for path in &unknown {
             report::remove(&mut known, path);
         }
-        let converted = mapper.patient_to_adt(&known, interaction, &context).map(converted);
-        let mut converted = converted.map_err(|rejection| refused(&rejection, lenient))?;
+        let conversion = mapper.patient_to_adt(&known, interaction, &context);
+        let mut converted = conversion
+            .map(|conversion| self.converted(conversion, started))
+            .map_err(|rejection| self.refused(&rejection, lenient, started))?;
         tracing::warn!(elements = unknown.len(), "elements that R4 does not have were ignored");
         converted.issues.splice(0..0, unknown.iter().map(|path| report::ignored(path)));
         Ok(converted)
@@ -126,11 +136,12 @@ impl Mapping {
 
     /// The message of a delete when nothing but the id is known.
     pub(crate) fn delete(&self, facts: &Facts<'_>) -> Result<Converted, HookError> {
+        let started = Instant::now();
         let context = self.context(facts);
         self.mapper
             .delete_to_adt(facts.patient.id(), &context)
-            .map(converted)
-            .map_err(|rejection| refused(&rejection, true))
+            .map(|conversion| self.converted(conversion, started))
+            .map_err(|rejection| self.refused(&rejection, true, started))
     }
 
     /// Reads a stored message back: what it says of this patient.
@@ -168,6 +179,16 @@ impl Mapping {
             previous: facts.previous,
         }
     }
+
+    fn converted(&self, conversion: Conversion, started: Instant) -> Converted {
+        self.metrics.converted(&conversion, started.elapsed());
+        converted(conversion)
+    }
+
+    fn refused(&self, rejection: &Rejection, lenient: bool, started: Instant) -> HookError {
+        self.metrics.refused(started.elapsed());
+        HookError::Refused { refusals: report::refusals(&rejection.report, lenient) }
+    }
 }
 
 fn converted(conversion: Conversion) -> Converted {
@@ -187,8 +208,4 @@ fn converted(conversion: Conversion) -> Converted {
         messages: conversion.messages.into_iter().map(message).collect(),
         issues: report::issues(&conversion.report),
     }
-}
-
-fn refused(rejection: &Rejection, lenient: bool) -> HookError {
-    HookError::Refused { refusals: report::refusals(&rejection.report, lenient) }
 }

@@ -104,6 +104,7 @@ pub(crate) fn pattern(base: &str, path: &str) -> &'static str {
         Ok(Place::Backfill) => "/fhir/$backfill",
         Ok(Place::Webhook) => "/hook",
         Err(_) if path.ends_with("/livez") => "/livez",
+        Err(_) if path.ends_with("/metrics") => "/metrics",
         Err(_) if path.ends_with("/readyz") => "/readyz",
         Err(_) if path.ends_with(openapi::PATH) => openapi::PATH,
         Err(_) => "other",

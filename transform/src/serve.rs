@@ -179,6 +179,7 @@ fn router(hook: Arc<Hook>, gate: Arc<Gate>) -> Router {
     let health = health.detail("sources", move || sources.state());
     #[cfg(feature = "planted-leaks")]
     let health = health.detail("planted", crate::planted::detail);
+    let health = health.measured();
     let base = hook.base();
     let mut behind_the_gate = Router::new().route(openapi::PATH, get(openapi::document));
     if !base.is_empty() {
@@ -216,6 +217,7 @@ async fn observe(
 ) -> Response {
     let started = Instant::now();
     let traceparent = negotiate::traceparent(request.headers());
+    let verb = request.method().clone();
     let (method, route) = (method(&request), routes::pattern(hook.base(), request.uri().path()));
     let trace_id = negotiate::trace_id(&traceparent).to_owned();
     let span = tracing::info_span!("request", trace_id, http.method = method, http.route = route);
@@ -226,6 +228,9 @@ async fn observe(
     }
     let response = next.run(request).instrument(span.clone()).await;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if !OPERATIONAL.contains(&route) {
+        hook.metrics().request(&verb, response.status(), started.elapsed());
+    }
     let closes = response.headers().contains_key(header::CONNECTION);
     span.in_scope(|| {
         tracing::info!(http.status = response.status().as_u16(), duration_ms, closes, "answered");
@@ -242,5 +247,7 @@ fn method(request: &Request) -> &'static str {
     KNOWN.into_iter().find(|known| request.method() == *known).unwrap_or("other")
 }
 
+/// Asked by machines all day long: no requests to speak of.
+const OPERATIONAL: [&str; 3] = ["/livez", "/metrics", "/readyz"];
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 * 1024;

@@ -109,6 +109,16 @@ pub(crate) struct Ready {
 
 /// Everything up to the queue.
 pub(crate) async fn prepare(hook: &Arc<Hook>, write: Write) -> Result<Prepared, HookError> {
+    let prepared = read_and_convert(hook, write).await;
+    match &prepared {
+        Ok(Prepared::Done(outcome)) => hook.metrics().written(outcome),
+        Ok(Prepared::Ready(_)) => {}
+        Err(error) => hook.metrics().not_written(error),
+    }
+    prepared
+}
+
+async fn read_and_convert(hook: &Arc<Hook>, write: Write) -> Result<Prepared, HookError> {
     let turn = hook.locks().lock(&write.patient).await;
     let patience = Instant::now() + hook.request_timeout() / 2;
     loop {
@@ -148,6 +158,7 @@ impl Ready {
     /// Queues the messages, then remembers them.
     pub(crate) async fn commit(self, hook: &Hook) -> Result<Outcome, HookError> {
         if let Err(error) = self.composed.queue(hook, &self.write).await {
+            hook.metrics().not_written(&error);
             claim::give_back(hook, &self.write, &self.before, Some(&error)).await;
             return Err(error);
         }
@@ -155,7 +166,9 @@ impl Ready {
             Some(record) => self.remember(hook, record).await,
             None => claim::give_back(hook, &self.write, &self.before, None).await,
         }
-        Ok(self.outcome())
+        let outcome = self.outcome();
+        hook.metrics().written(&outcome);
+        Ok(outcome)
     }
 
     /// Lets the patient go; nothing was queued.

@@ -21,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) sender: sender::Config,
     pub(crate) receiver: test_hl7_server::Config,
     pub(crate) inspector: inspector::Config,
+    pub(crate) health: service::health::Config,
+    pub(crate) metrics: service::metrics::Config,
     pub(crate) log: service::telemetry::Config,
 }
 
@@ -59,6 +61,8 @@ impl Default for Config {
             sender: sender::Config::default(),
             receiver: test_hl7_server::Config::default(),
             inspector: inspector::Config::default(),
+            health: service::health::Config::default(),
+            metrics: service::metrics::Config::default(),
             log: service::telemetry::Config::default(),
         }
     }

@@ -17,6 +17,7 @@ mod exit;
 mod explain;
 mod inspection;
 mod look;
+mod metrics;
 mod observed;
 mod operated;
 mod output;

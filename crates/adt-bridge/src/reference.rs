@@ -5,6 +5,7 @@
 
 mod cli;
 mod exit_codes;
+mod metrics;
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -31,6 +32,7 @@ const PAGES: &[Page] = &[
     Page { file: "cli.md", text: cli::page },
     Page { file: "configuration.md", text: crate::settings::init::page },
     Page { file: "exit-codes.md", text: exit_codes::page },
+    Page { file: "metrics.md", text: metrics::page },
 ];
 
 impl Page {

@@ -2,11 +2,14 @@
 
 use std::{
     path::Path,
+    pin::Pin,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use clock::Clock;
+use service::health::Health;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -17,6 +20,7 @@ use crate::{
     development_ca::DevelopmentCa,
     exit::{Code, Failure},
     inspection::{Audience, Opened},
+    metrics,
     operated::Operated,
     output,
     stack::chain,
@@ -37,11 +41,15 @@ pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::new(Code::CannotConnect, format!("cannot listen on {listen}: {error}")))?;
     tracing::info!(listen = %listener.local_addr()?, "the hook listens");
     let queue = dependencies.queue.clone();
+    let health =
+        Health::new().check("queue", ready_queue(&queue)).check("store", ready_store(&dependencies.store));
     let work = async {
+        let told = config.health;
         let config = transform::Config { hook: config.hook, message: config.message };
-        let result = transform::run(config, dependencies, listener, shutdown.clone()).await;
+        let serving = transform::run(config, dependencies, listener, shutdown.clone());
+        let result = told.serve_while(health, serving).await.map_err(anyhow::Error::from);
         close(queue).await;
-        result
+        result?.map_err(anyhow::Error::from)
     };
     Ok(service::drain(work, shutdown.clone(), GRACE).await)
 }
@@ -66,19 +74,21 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
     let (tasks, settled) = (TaskTracker::new(), CancellationToken::new());
     if let Some(admin) = admin {
         let endpoint = config.sender.endpoint.address.clone();
-        let operated = std::sync::Arc::new(Operated::new(queue.clone(), endpoint));
+        let operated = Arc::new(Operated::new(queue.clone(), endpoint));
         tasks.spawn(admin.serve(operated, settled.clone()));
     }
     tasks.close();
     let work = async {
         let dependencies = sender::Dependencies { queue: queue.clone(), clock: Clock::system() };
-        let result = sender::run(config.sender, dependencies, shutdown.clone()).await;
+        let health = Health::new().check("queue", ready_queue(&queue));
+        let sending = sender::run(config.sender, dependencies, shutdown.clone());
+        let result = config.health.serve_while(health, sending).await.map_err(anyhow::Error::from);
         settled.cancel();
         if tokio::time::timeout(ADMIN_GRACE, tasks.wait()).await.is_err() {
             tracing::warn!("a request of the admin API was still open");
         }
         close(queue).await;
-        result
+        result?.map_err(anyhow::Error::from)
     };
     Ok(service::drain(work, shutdown.clone(), GRACE).await)
 }
@@ -114,28 +124,53 @@ pub(crate) async fn receiver(cli: &Cli, arguments: &ReceiverArgs) -> Result<Exit
         }
     };
     let equipment = test_hl7_server::Equipment { inspection, exit: Some(exit), admin: None };
-    let work =
+    let health = Health::new().check("store", ready_store(&dependencies.store));
+    let serving =
         test_hl7_server::run_with(config.receiver, dependencies, listeners, equipment, shutdown.clone());
+    let work = async { anyhow::Ok(config.health.serve_while(health, serving).await??) };
     Ok(service::drain(work, shutdown, GRACE).await)
+}
+
+type Checked<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
+
+fn ready_queue(
+    queue: &Arc<dyn queue::Queue>,
+) -> impl Fn() -> Checked<queue::QueueError> + Send + Sync + 'static {
+    let queue = Arc::clone(queue);
+    move || {
+        let queue = Arc::clone(&queue);
+        Box::pin(async move { queue.ready().await })
+    }
+}
+
+fn ready_store(
+    store: &Arc<dyn message_store::MessageStore>,
+) -> impl Fn() -> Checked<message_store::StoreError> + Send + Sync + 'static {
+    let store = Arc::clone(store);
+    move || {
+        let store = Arc::clone(&store);
+        Box::pin(async move { store.ready().await })
+    }
 }
 
 fn load(cli: &Cli) -> Result<Config, Failure> {
     let config = Config::load(cli, Path::new(DATA))?;
     service::telemetry::init(&config.log);
+    metrics::init(&config.metrics);
     Ok(config)
 }
 
-async fn queue(config: &Config) -> Result<std::sync::Arc<dyn queue::Queue>, Failure> {
+async fn queue(config: &Config) -> Result<Arc<dyn queue::Queue>, Failure> {
     let opened = config.queue.connect().await;
     opened.map_err(|error| Failure::new(Code::CannotConnect, chain("the queue cannot be opened", &error)))
 }
 
-async fn store(config: &Config) -> Result<std::sync::Arc<dyn message_store::MessageStore>, Failure> {
+async fn store(config: &Config) -> Result<Arc<dyn message_store::MessageStore>, Failure> {
     let opened = config.store.connect().await;
     opened.map_err(|error| Failure::new(Code::CannotConnect, chain("the store cannot be opened", &error)))
 }
 
-async fn close(queue: std::sync::Arc<dyn queue::Queue>) {
+async fn close(queue: Arc<dyn queue::Queue>) {
     if let Err(error) = queue.close().await {
         tracing::warn!(%error, "closing the queue failed");
     }

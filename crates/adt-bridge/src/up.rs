@@ -9,13 +9,14 @@ use crate::{
     config::Config,
     development_ca::Made,
     exit::{Code, Failure},
-    output,
+    metrics, output,
     stack::{Listen, Stack},
 };
 
 pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failure> {
     let mut config = Config::load(cli, &arguments.data_dir)?;
     service::telemetry::init(&config.log);
+    metrics::init(&config.metrics);
     let listen = Listen {
         hook: arguments.hook_listen.unwrap_or(config.hook.listen),
         mllp_tls: match arguments.mllp_listen {

@@ -22,11 +22,13 @@
 mod certificate;
 mod config;
 mod error;
+mod metrics;
 mod reload;
 pub mod tls;
 
 pub use certificate::CertificateInfo;
 pub use config::{ClientTlsConfig, ServerTlsConfig};
 pub use error::TlsConfigError;
+pub use metrics::{METRICS, tell_expiry};
 pub use reload::{POLL_INTERVAL, Reloader};
 pub use tls::{ClientTls, ServerTls, ServerTlsOptions, install_provider};

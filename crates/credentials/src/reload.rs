@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::TlsConfigError;
+use crate::{TlsConfigError, metrics};
 
 /// How often [`Reloader::watch`] looks at the files: a few `stat` calls, and a new certificate is in use before
 /// anyone waits for it.
@@ -79,11 +79,18 @@ impl<T, E: fmt::Display> Reloader<T, E> {
 
     /// Looks at the files every `interval` ([`POLL_INTERVAL`] unless there is a reason) until shutdown.
     pub async fn watch(&self, interval: Duration, shutdown: CancellationToken) {
+        let reloads = metrics::reloads();
         while shutdown.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
             match self.reload_if_changed() {
                 Ok(false) => {}
-                Ok(true) => tracing::info!(paths = ?self.paths, "new files are in use"),
-                Err(error) => tracing::error!(%error, "new files are broken; the last good ones stay"),
+                Ok(true) => {
+                    reloads.with(["new"]).increment(1);
+                    tracing::info!(paths = ?self.paths, "new files are in use");
+                }
+                Err(error) => {
+                    reloads.with(["broken"]).increment(1);
+                    tracing::error!(%error, "new files are broken; the last good ones stay");
+                }
             }
         }
     }

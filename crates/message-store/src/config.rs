@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DirectoryStore, MemoryStore, MessageStore, S3Store, StoreError};
+use crate::{DirectoryStore, MemoryStore, MessageStore, S3Store, StoreError, measured::Measured};
 
 /// The settings of `[store]` with their defaults and what they mean, as TOML.
 pub const MANUAL: &str = include_str!("store.toml");
@@ -79,11 +79,12 @@ impl Config {
     /// # Errors
     /// `Config` for settings that make no sense, `Unavailable` or `Full` when the folder cannot be used.
     pub async fn connect(&self) -> Result<Arc<dyn MessageStore>, StoreError> {
-        Ok(match self {
+        let backend: Arc<dyn MessageStore> = match self {
             Self::Directory(config) => Arc::new(DirectoryStore::open(config.path.clone()).await?),
             Self::S3(config) => Arc::new(S3Store::connect(config).await?),
             Self::Memory => Arc::new(MemoryStore::new()),
-        })
+        };
+        Ok(Arc::new(Measured::new(backend)))
     }
 }
 

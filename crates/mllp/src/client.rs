@@ -58,6 +58,7 @@ pub struct Connection {
     peer: SocketAddr,
     certificate: Option<CertificateInfo>,
     timeouts: Timeouts,
+    handshake: Option<Duration>,
 }
 
 /// Why an idle connection is of no more use.
@@ -119,6 +120,7 @@ impl Connector {
         let peer = socket.peer_addr().map_err(MllpError::Connect)?;
         tune(&socket, Some(self.timeouts.acknowledgment)).map_err(MllpError::Connect)?;
         let counted = Counted::new(socket);
+        let began = Instant::now();
         let (stream, may_refuse) = match &self.tls {
             None => (Stream::Plain(counted), false),
             Some(tls) => timeout(self.timeouts.handshake, handshake(tls, counted))
@@ -128,7 +130,9 @@ impl Connector {
         let certificate = stream.certificate();
         let (max_frame_bytes, trailer) = self.codec;
         let reader = FrameReader::new(MllpCodec::new(max_frame_bytes, trailer));
-        let mut connection = Connection { stream, reader, peer, certificate, timeouts: self.timeouts };
+        let handshake = self.tls.as_ref().map(|_| began.elapsed());
+        let mut connection =
+            Connection { stream, reader, peer, certificate, timeouts: self.timeouts, handshake };
         if may_refuse {
             connection.await_refusal().await?;
         }
@@ -161,6 +165,11 @@ impl Connection {
     /// The certificate that the peer showed, under TLS.
     pub fn certificate(&self) -> Option<&CertificateInfo> {
         self.certificate.as_ref()
+    }
+
+    /// How long the TLS handshake took, under TLS.
+    pub fn handshake(&self) -> Option<Duration> {
+        self.handshake
     }
 
     /// What the peer sent besides good frames.

@@ -35,6 +35,9 @@ pub trait Handler: Send + Sync + 'static {
     /// A last payload for a peer whose bytes cannot be read any further, such as a frame over the limit.
     fn unreadable(&self, peer: &Peer, error: &CodecError) -> Option<Vec<u8>>;
 
+    /// Told of everything that the listener counts, as it happens.
+    fn counted(&self, _count: Count) {}
+
     /// Decides what a new connection meets, before its handshake. Only test equipment needs another answer than
     /// the default.
     fn arrive(&self, _address: SocketAddr) -> Arrival {
@@ -131,7 +134,7 @@ impl<H: Handler> Server<H> {
                 let (socket, address) = match listener.accept().await {
                     Ok(accepted) => accepted,
                     Err(error) => {
-                        serving.statistics.add(Count::AcceptError);
+                        serving.count(Count::AcceptError);
                         tracing::warn!(%error, "accepting a connection failed; trying again");
                         tokio::time::sleep(pause).await;
                         pause = (pause * 2).min(LAST_PAUSE);
@@ -173,7 +176,7 @@ async fn one<H: Handler>(
     permit: OwnedSemaphorePermit,
 ) {
     let place = room.enter();
-    serving.statistics.add(Count::Connection);
+    serving.count(Count::Connection);
     serving.run(tls, socket, address, &place).await;
     drop(permit);
 }

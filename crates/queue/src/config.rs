@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EmbeddedQueue, MemoryQueue, Queue, QueueError, SqsQueue};
+use crate::{EmbeddedQueue, MemoryQueue, Queue, QueueError, SqsQueue, measured::Measured};
 
 /// The settings of `[queue]` with their defaults and what they mean, as TOML.
 pub const MANUAL: &str = include_str!("queue.toml");
@@ -28,17 +28,18 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Opens the queue.
+    /// Opens the queue; its calls are measured.
     ///
     /// # Errors
     /// [`QueueError::Configuration`], [`QueueError::Owned`], [`QueueError::Corrupt`] or
     /// [`QueueError::Unavailable`]. SQS is not contacted here, a service starts without it.
     pub async fn connect(&self) -> Result<Arc<dyn Queue>, QueueError> {
-        match self {
-            Self::Memory(config) => Ok(Arc::new(MemoryQueue::new(config.clone()))),
-            Self::Embedded(config) => Ok(Arc::new(EmbeddedQueue::open(config).await?)),
-            Self::Sqs(config) => Ok(Arc::new(SqsQueue::connect(config).await?)),
-        }
+        let backend: Arc<dyn Queue> = match self {
+            Self::Memory(config) => Arc::new(MemoryQueue::new(config.clone())),
+            Self::Embedded(config) => Arc::new(EmbeddedQueue::open(config).await?),
+            Self::Sqs(config) => Arc::new(SqsQueue::connect(config).await?),
+        };
+        Ok(Arc::new(Measured::new(backend)))
     }
 }
 

@@ -37,6 +37,7 @@ mod embedded;
 mod envelope;
 mod error;
 mod layer;
+mod measured;
 mod memory;
 mod scheduler;
 mod sqs;
@@ -50,6 +51,7 @@ pub use embedded::EmbeddedQueue;
 pub use envelope::{Attributes, DeduplicationId, Envelope, GroupId};
 pub use error::QueueError;
 pub use layer::QueueLayer;
+pub use measured::{METRICS, measure};
 pub use memory::MemoryQueue;
 pub use sqs::SqsQueue;
 

@@ -1,4 +1,4 @@
-//! `/livez` and `/readyz`, as load balancers and schedulers ask for them.
+//! `/livez` and `/readyz`, as load balancers and schedulers ask for them, and `/metrics` beside them.
 //!
 //! Alive means that the process answers. Ready means that every named check passes *for the role of this
 //! process*: a peer that is down must not take our own process out of service.
@@ -6,7 +6,16 @@
 //! A container asks with the `health` command of its own binary ([`Question`]); a service that serves nothing else
 //! over HTTP answers it on the address of its `[health]` section ([`Config`]).
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -14,6 +23,9 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
+use instruments::{Family, Gauge};
+
+use crate::metrics;
 
 mod ask;
 mod listener;
@@ -37,9 +49,11 @@ struct Detail {
 struct Check {
     name: &'static str,
     run: Box<dyn Fn() -> CheckFuture + Send + Sync>,
+    /// At the last look, so that a change is logged once.
+    passed: AtomicBool,
 }
 
-type CheckFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
+type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 impl Health {
     /// Without checks: ready as soon as it answers.
@@ -47,8 +61,8 @@ impl Health {
         Self::default()
     }
 
-    /// Adds a check. An error counts as not ready and is logged at `debug`; one that takes longer than two
-    /// seconds counts as not ready too.
+    /// Adds a check. An error counts as not ready, and so does a check that takes longer than two seconds. The log tells
+    /// when a check begins to fail, and when it passes again.
     ///
     /// # Panics
     /// Never: checks are added before the router is shared.
@@ -63,17 +77,13 @@ impl Health {
             let check = run();
             Box::pin(async move {
                 match tokio::time::timeout(CHECK_TIMEOUT, check).await {
-                    Ok(Ok(())) => true,
-                    Ok(Err(error)) => {
-                        tracing::debug!(check = name, %error, "not ready: {name}");
-                        false
-                    }
-                    Err(_) => false,
+                    Ok(result) => result.map_err(|error| error.to_string()),
+                    Err(_) => Err("no answer within two seconds".to_owned()),
                 }
             })
         };
         let mut checks = Arc::into_inner(self.checks).unwrap_or_default();
-        checks.push(Check { name, run: Box::new(boxed) });
+        checks.push(Check { name, run: Box::new(boxed), passed: AtomicBool::new(true) });
         Self { checks: Arc::new(checks), ..self }
     }
 
@@ -90,12 +100,45 @@ impl Health {
         Self { details: Arc::new(details), ..self }
     }
 
-    /// Routes `/livez` (200 always) and `/readyz` (200 or 503, the body lists the checks; `?verbose` adds the details).
+    /// Routes `/livez` (200 always), `/readyz` (200 or 503, the body lists the checks; `?verbose` adds the details) and
+    /// `/metrics`.
     pub fn router(self) -> Router {
         Router::new()
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
+            .route("/metrics", get(metrics::page))
             .with_state(self)
+    }
+
+    /// Has the checks run when the metrics of this process are read, and their results told there.
+    #[must_use]
+    pub fn measured(self) -> Self {
+        let (health, gauges) = (self.clone(), Arc::new(metrics::READY.gauges()));
+        metrics::when_read("health", move || {
+            let (health, gauges) = (health.clone(), Arc::clone(&gauges));
+            async move { health.measure(&gauges).await }
+        });
+        self
+    }
+
+    async fn measure(&self, gauges: &Family<Gauge>) {
+        for check in self.checks.iter() {
+            let passed = check.passes().await;
+            gauges.with([check.name]).set(if passed { 1.0 } else { 0.0 });
+        }
+    }
+}
+
+impl Check {
+    async fn passes(&self) -> bool {
+        let (name, result) = (self.name, (self.run)().await);
+        let passed = result.is_ok();
+        match (self.passed.swap(passed, Ordering::Relaxed), result) {
+            (true, Err(error)) => tracing::warn!(check = name, error, "not ready: {name}"),
+            (false, Ok(())) => tracing::info!(check = name, "ready again: {name}"),
+            (true, Ok(())) | (false, Err(_)) => {}
+        }
+        passed
     }
 }
 
@@ -112,7 +155,7 @@ async fn ready(
     let mut results = serde_json::Map::new();
     let mut all = true;
     for check in health.checks.iter() {
-        let passed = (check.run)().await;
+        let passed = check.passes().await;
         all &= passed;
         results.insert(check.name.to_owned(), if passed { "ok" } else { "failed" }.into());
     }

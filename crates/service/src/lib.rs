@@ -1,4 +1,4 @@
-//! What every process needs: configuration, telemetry, signals, drain, health.
+//! What every process needs: configuration, telemetry, metrics, signals, drain, health.
 //!
 //! Nothing here knows what the processes do. The environment is read in this crate only.
 //!
@@ -32,6 +32,7 @@
 pub mod build;
 pub mod config;
 pub mod health;
+pub mod metrics;
 mod shutdown;
 pub mod telemetry;
 

@@ -41,10 +41,21 @@ enum Role {
 impl Role {
     fn sections(self) -> &'static [&'static str] {
         match self {
-            Self::All => &["hook", "message", "queue", "store", "sender", "receiver", "inspector", "log"],
-            Self::Hook => &["hook", "message", "queue", "store", "log"],
-            Self::Sender => &["sender", "queue", "log"],
-            Self::Receiver => &["receiver", "inspector", "message", "store", "log"],
+            Self::All => &[
+                "hook",
+                "message",
+                "queue",
+                "store",
+                "sender",
+                "receiver",
+                "inspector",
+                "metrics",
+                "health",
+                "log",
+            ],
+            Self::Hook => &["hook", "message", "queue", "store", "metrics", "health", "log"],
+            Self::Sender => &["sender", "queue", "metrics", "health", "log"],
+            Self::Receiver => &["receiver", "inspector", "message", "store", "metrics", "health", "log"],
         }
     }
 }
@@ -84,6 +95,7 @@ fn manual() -> Result<Manual, Failure> {
         test_hl7_server::MANUAL,
         inspector::MANUAL,
         service::telemetry::MANUAL,
+        service::metrics::MANUAL,
         service::health::MANUAL,
     ];
     Manual::parse(&texts).map_err(Failure::internal)

@@ -65,6 +65,11 @@ struct Connection<'a, H> {
 }
 
 impl<H: Handler> Serving<H> {
+    pub(super) fn count(&self, count: Count) {
+        self.statistics.add(count);
+        self.handler.counted(count);
+    }
+
     pub(super) async fn run(
         &self,
         tls: Option<ServerTls>,
@@ -90,7 +95,7 @@ impl<H: Handler> Serving<H> {
                 tokio::select! {
                     biased;
                     () = self.shutdown.cancelled() => return,
-                    () = place.evicted.cancelled() => return self.statistics.add(Count::Evicted),
+                    () = place.evicted.cancelled() => return self.count(Count::Evicted),
                     stream = self.handshake(&tls, counted, address) => match stream {
                         Some(stream) => stream,
                         None => return,
@@ -113,14 +118,14 @@ impl<H: Handler> Serving<H> {
         let cause = match timeout(self.limits.handshake, acceptor.accept(counted).into_fallible()).await {
             Ok(Ok(stream)) => return Some(Stream::Tls(Box::new(TlsStream::Server(stream)))),
             Ok(Err((_, counted))) if counted.read == 0 => {
-                self.statistics.add(Count::Probe);
+                self.count(Count::Probe);
                 tracing::debug!(mllp.peer = %address, "a probe: no bytes");
                 return None;
             }
             Ok(Err((error, _))) => TlsCause::of(&error).unwrap_or(TlsCause::Aborted).to_string(),
             Err(_) => "the handshake did not finish in time".to_owned(),
         };
-        self.statistics.add(Count::HandshakeFailure);
+        self.count(Count::HandshakeFailure);
         tracing::warn!(mllp.peer = %address, error = cause, "TLS failed");
         None
     }
@@ -133,7 +138,7 @@ impl<H: Handler> Connection<'_, H> {
                 Ok(frame) => frame,
                 Err(end) => break end,
             };
-            self.serving.statistics.add(Count::Frame);
+            self.serving.count(Count::Frame);
             self.place.prove();
             let reply = self.serving.handler.handle(&self.peer, frame).await;
             if let Err(end) = self.perform(reply.steps).await {
@@ -263,7 +268,7 @@ impl<H: Handler> Connection<'_, H> {
             End::Reply(_) => Some(Count::ReplyFailure),
         };
         if let Some(count) = count {
-            self.serving.statistics.add(count);
+            self.serving.count(count);
         }
         match &end {
             End::Slow | End::Codec(_) | End::Reply(_) => {

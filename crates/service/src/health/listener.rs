@@ -1,4 +1,4 @@
-//! The `[health]` section: `/livez` and `/readyz` for a process that serves nothing else over HTTP.
+//! The `[health]` section: `/livez`, `/readyz` and `/metrics` for a process that serves nothing else over HTTP.
 
 use std::{future::Future, io, net::SocketAddr};
 
@@ -46,7 +46,7 @@ impl Config {
         let listener = TcpListener::bind(address).await.map_err(|error| {
             io::Error::new(error.kind(), format!("health.listen: cannot listen on {address}: {error}"))
         })?;
-        let serving = async { axum::serve(listener, health.router()).await };
+        let serving = async { axum::serve(listener, health.measured().router()).await };
         tokio::pin!(work);
         tokio::select! {
             biased;

@@ -17,7 +17,7 @@ fn read(text: &str) -> Config {
     service::config::load_with("", Some(file.path()), []).unwrap()
 }
 
-/// The sections of [`Config`]; `health` is of other programs.
+/// The sections of [`Config`].
 fn sections() -> Vec<ManualSection> {
     manual().unwrap().only(Role::All.sections()).sections().to_vec()
 }
