@@ -8,6 +8,7 @@ use crate::{
     about::{CompletionsArgs, ManArgs, VersionArgs},
     backfill::BackfillArgs,
     dead_letters::{DeadLetterArgs, QueueArgs},
+    doctor::DoctorArgs,
     exit::Code,
     look::{DiffArgs, ExplainArgs, GetArgs, LsArgs, SearchArgs, TailArgs, WaitArgs},
     reference::ReferenceArgs,
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     /// Show the settings in use and who decided them, check them, write a file of all
     #[command(after_help = CONFIG_HELP)]
     Config(SettingsArgs),
+    /// Look at everything a service stands on: what is wrong, and what to do about it
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
     /// Run only the FHIR hook
     #[command(after_help = ROLE_HELP)]
     Hook,
@@ -307,6 +311,18 @@ Examples:
   adt-bridge config env | grep SENDER
 
 Exits 78 when the configuration is invalid.";
+
+const DOCTOR_HELP: &str = "\
+Examples:
+  adt-bridge doctor
+  adt-bridge -c bridge.toml doctor --role sender
+  adt-bridge -c bridge.toml doctor --role sender --echo
+  adt-bridge doctor --json --strict
+
+It reads the settings that the services read: run it with their file, environment and user. It may run beside a
+running service: it changes nothing, connects to the endpoint once, and sends a message only with --echo.
+
+Exits 9 when something is wrong, 10 when something may go wrong and --strict is given, 0 otherwise.";
 
 const RECEIVER_HELP: &str = "\
 Examples:

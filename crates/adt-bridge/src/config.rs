@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use service::config::Origins;
+use service::config::{ConfigError, Origins};
 use toml::{Table, Value};
 
 use crate::{cli::Cli, development_ca::DevelopmentCa, exit::Failure};
@@ -34,6 +34,11 @@ impl Config {
 
     /// As [`load`](Self::load), and remembers where each setting came from.
     pub(crate) fn load_with_origins(cli: &Cli, data: &Path) -> Result<(Self, Origins), Failure> {
+        Ok(Self::read(cli, data)?)
+    }
+
+    /// As [`load_with_origins`](Self::load_with_origins), with each problem on its own.
+    pub(crate) fn read(cli: &Cli, data: &Path) -> Result<(Self, Origins), ConfigError> {
         let file = cli.config.as_deref();
         let (mut config, origins): (Self, _) = service::config::load_with_origins(&defaults(data), file)?;
         if cli.verbose {

@@ -25,6 +25,10 @@ pub(crate) enum Code {
     TimedOut = 7,
     /// what was asked for is not there
     NotFound = 8,
+    /// doctor found a fault
+    DoctorFailed = 9,
+    /// doctor found no fault, and something to be warned of (only with `--strict`)
+    DoctorWarned = 10,
     /// invalid configuration
     ConfigInvalid = 78,
     /// ended at once by a second SIGINT

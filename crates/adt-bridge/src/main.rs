@@ -13,6 +13,8 @@ mod convert;
 mod dead_letters;
 mod demo;
 mod development_ca;
+mod doctor;
+mod errors;
 mod exit;
 mod explain;
 mod inspection;
@@ -43,6 +45,7 @@ async fn main() -> ExitCode {
         Command::Queue(arguments) => dead_letters::queue(&cli, &arguments).await,
         Command::Dlq(arguments) => dead_letters::dead_letters(&cli, &arguments).await,
         Command::Config(arguments) => settings::run(&cli, &arguments),
+        Command::Doctor(arguments) => doctor::run(&cli, &arguments).await,
         Command::Version(arguments) => about::version(&arguments),
         Command::Completions(arguments) => about::completions(&arguments),
         Command::Man(arguments) => about::man(&arguments),

@@ -107,7 +107,7 @@ fn settings(arguments: &SendArgs) -> ClientConfig {
 }
 
 /// The first acknowledgment of this message; other frames are passed over until the time ends.
-async fn answer(
+pub(crate) async fn answer(
     connection: &mut Connection,
     control_id: &str,
     timeout: Duration,

@@ -1,6 +1,7 @@
 //! What an error or a metric says about a certificate.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
@@ -19,6 +20,8 @@ pub struct CertificateInfo {
     pub not_after: SystemTime,
     /// Host names of the holder (subject alternative names of type DNS).
     pub dns_names: Vec<String>,
+    /// Addresses of the holder (subject alternative names of type IP address).
+    pub ip_addresses: Vec<IpAddr>,
     /// URIs of the holder (subject alternative names of type URI), such as a SPIFFE id.
     pub uris: Vec<String>,
 }
@@ -34,11 +37,15 @@ impl CertificateInfo {
             not_before: system_time(validity.not_before),
             not_after: system_time(validity.not_after),
             dns_names: names(&certificate, |name| match name {
-                GeneralName::DNSName(name) => Some(*name),
+                GeneralName::DNSName(name) => Some((*name).to_owned()),
+                _ => None,
+            }),
+            ip_addresses: names(&certificate, |name| match name {
+                GeneralName::IPAddress(bytes) => address(bytes),
                 _ => None,
             }),
             uris: names(&certificate, |name| match name {
-                GeneralName::URI(uri) => Some(*uri),
+                GeneralName::URI(uri) => Some((*uri).to_owned()),
                 _ => None,
             }),
         })
@@ -54,13 +61,21 @@ impl fmt::Display for CertificateInfo {
 }
 
 /// Subject alternative names of one kind; none when the extension is missing or broken.
-fn names<'c>(
+fn names<'c, T>(
     certificate: &'c X509Certificate<'c>,
-    kind: impl Fn(&GeneralName<'c>) -> Option<&'c str>,
-) -> Vec<String> {
+    kind: impl Fn(&GeneralName<'c>) -> Option<T>,
+) -> Vec<T> {
     let extension = certificate.subject_alternative_name().ok().flatten();
     let names = extension.map(|extension| &extension.value.general_names);
-    names.into_iter().flatten().filter_map(kind).map(str::to_owned).collect()
+    names.into_iter().flatten().filter_map(kind).collect()
+}
+
+/// Four or sixteen bytes, in the order of the network.
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 fn system_time(time: ASN1Time) -> SystemTime {

@@ -31,4 +31,4 @@ pub use config::{ClientTlsConfig, ServerTlsConfig};
 pub use error::TlsConfigError;
 pub use metrics::{METRICS, tell_expiry};
 pub use reload::{POLL_INTERVAL, Reloader};
-pub use tls::{ClientTls, ServerTls, ServerTlsOptions, install_provider};
+pub use tls::{ClientTls, ServerTls, ServerTlsOptions, certificate_chain, install_provider};

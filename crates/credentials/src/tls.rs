@@ -135,6 +135,15 @@ impl ServerTls {
     }
 }
 
+/// What a PEM file says of its certificates, in its order: a server's own first, then those that signed it.
+///
+/// # Errors
+/// [`TlsConfigError::Unreadable`] and [`TlsConfigError::NoCertificate`]. A block that is no X.509 certificate is left
+/// out.
+pub fn certificate_chain(path: &Path) -> Result<Vec<CertificateInfo>, TlsConfigError> {
+    Ok(certificates(path)?.iter().filter_map(CertificateInfo::from_der).collect())
+}
+
 fn client_files(config: &ClientTlsConfig) -> Result<ClientFiles, TlsConfigError> {
     let provider = provider();
     let roots = match &config.ca_file {

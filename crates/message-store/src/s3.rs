@@ -26,6 +26,8 @@ use crate::{
     key::{RECEIVED, content_hash},
 };
 
+mod examine;
+
 /// A [`MessageStore`] in an S3 bucket.
 #[derive(Clone, Debug)]
 pub struct S3Store {
@@ -94,11 +96,7 @@ impl S3Store {
         write: PutObjectFluentBuilder,
         condition: &Condition,
     ) -> Result<Option<String>, StoreError> {
-        let write = match condition {
-            Condition::Absent => write.if_none_match("*"),
-            Condition::Is(etag) => write.if_match(etag),
-        };
-        match write.send().await {
+        match condition_of(write, condition).send().await {
             Ok(done) => Ok(Some(done.e_tag.unwrap_or_default())),
             // 404: the object named by If-Match is gone. 409: another conditional write is under way.
             Err(error) => match status(&error) {
@@ -313,6 +311,13 @@ impl MessageStore for S3Store {
 enum Condition {
     Absent,
     Is(String),
+}
+
+fn condition_of(write: PutObjectFluentBuilder, condition: &Condition) -> PutObjectFluentBuilder {
+    match condition {
+        Condition::Absent => write.if_none_match("*"),
+        Condition::Is(etag) => write.if_match(etag),
+    }
 }
 
 fn condition(precondition: Precondition) -> Condition {

@@ -48,6 +48,7 @@ use crate::{
 mod batch;
 mod core;
 mod dead;
+mod examine;
 mod file;
 mod rows;
 mod schema;

@@ -49,6 +49,7 @@ use crate::{
 };
 
 mod dead;
+mod examine;
 mod message;
 mod parking;
 

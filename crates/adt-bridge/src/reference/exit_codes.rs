@@ -27,6 +27,8 @@ fn advice(code: Code) -> &'static str {
         Code::Rejected => "read the reason; the same request is refused again until that is gone",
         Code::TimedOut => "try again, or with more time",
         Code::NotFound => "look for it with `ls`, `dlq ls` or `queue parked`",
+        Code::DoctorFailed => "do what the findings say; standard output has them",
+        Code::DoctorWarned => "do what the findings say, or leave `--strict` away",
         Code::ConfigInvalid => "correct the settings; `config validate` lists everything that is wrong",
         Code::Interrupted | Code::Terminated => "start it again: what was not settled is sent again",
     }

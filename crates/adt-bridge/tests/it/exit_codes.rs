@@ -56,6 +56,8 @@ async fn every_code_of_the_reference_is_given() {
     fs::write(folder.join("no-folder"), "").unwrap();
     fs::write(folder.join("bad.toml"), "[hook]\nlistn = 1\n").unwrap();
 
+    fs::write(folder.join("memory.toml"), "[hook]\nlisten = \"127.0.0.1:0\"\n[queue]\nkind = \"memory\"\n").unwrap();
+
     let refusing = Endpoint::start(Script::always(vec![Step::Reply(Reply::new("AE"))])).await.unwrap();
     let silent = Endpoint::start(Script::always(vec![Step::Hold])).await.unwrap();
     let (refusing_at, silent_at) = (refusing.address().to_string(), silent.address().to_string());
@@ -69,6 +71,8 @@ async fn every_code_of_the_reference_is_given() {
         (6, send(&refusing_at)),
         (7, send(&silent_at)),
         (8, told(folder, &["backfill", "missing.ndjson"])),
+        (9, told(folder, &["-c", "bad.toml", "doctor"])),
+        (10, told(folder, &["-c", "memory.toml", "doctor", "--role", "hook", "--strict"])),
         (78, told(folder, &["-c", "bad.toml", "config", "validate"])),
     ]);
     drop(silent);

@@ -14,6 +14,7 @@ mod command_line;
 mod concurrent_writers;
 mod crash;
 mod demonstration;
+mod doctor;
 mod endpoint_down;
 mod exit_codes;
 mod how_to;

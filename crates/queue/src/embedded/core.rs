@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Files up to this size are checked whole when they are opened; larger ones by page as they are read.
-const MAX_CHECKED_BYTES: u64 = 256 * 1024 * 1024;
+pub(super) const MAX_CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(super) struct Core {
     // Dropped in this order: the database first, the owner lock last.

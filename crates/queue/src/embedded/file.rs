@@ -30,7 +30,7 @@ impl Owner {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.map_err(|error| unavailable(&error))?;
         }
-        let mut lock = open_private(&beside(path, ".lock")).map_err(|error| unavailable(&error))?;
+        let mut lock = open_private(&lock_path(path)).map_err(|error| unavailable(&error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(QueueError::Owned),
@@ -39,10 +39,8 @@ impl Owner {
         let mut mark = Vec::new();
         lock.read_to_end(&mut mark).map_err(|error| unavailable(&error))?;
         let size = path.metadata().map_or(0, |metadata| metadata.len());
-        if mark == CREATED && size == 0 {
-            let reason = "the database file is missing or empty; put it back, or remove the .lock file beside \
-                          it to begin with an empty queue";
-            return Err(QueueError::Corrupt { reason: reason.into() });
+        if size == 0 {
+            was_not_created(&mark)?;
         }
         let file = open_private(path).map_err(|error| unavailable(&error))?;
         let private = file.set_permissions(PermissionsExt::from_mode(0o600));
@@ -59,6 +57,29 @@ impl Owner {
         self.lock.write_all(CREATED)?;
         self.lock.sync_all()
     }
+}
+
+/// The file that carries the lock of the queue at `path`.
+pub(super) fn lock_path(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
+/// For a queue without a database: whether there never was one.
+pub(super) fn not_lost(lock: &Path) -> Result<(), QueueError> {
+    match std::fs::read(lock) {
+        Ok(mark) => was_not_created(&mark),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+fn was_not_created(mark: &[u8]) -> Result<(), QueueError> {
+    if mark != CREATED {
+        return Ok(());
+    }
+    let reason = "the database file is missing or empty; put it back, or remove the .lock file beside it to begin with \
+                  an empty queue";
+    Err(QueueError::Corrupt { reason: reason.into() })
 }
 
 /// Disk space kept for the day the disk is full.

@@ -54,7 +54,7 @@ CREATE TABLE schema_history (version INTEGER PRIMARY KEY, program TEXT NOT NULL,
 ];
 
 /// How many steps there are; no file has seen more than `i64` counts.
-const VERSION: i64 = STEPS.len() as i64;
+pub(super) const VERSION: i64 = STEPS.len() as i64;
 
 /// What a file says of itself.
 struct Origin {
@@ -92,14 +92,30 @@ pub(super) fn recognise(connection: &Connection) -> Result<(), QueueError> {
     Ok(())
 }
 
+/// The version of a file that this program can read. Changes nothing.
+pub(super) fn examine(connection: &Connection) -> Result<i64, QueueError> {
+    recognise(connection)?;
+    let origin = Origin::read(connection).map_err(|error| database_error(&error))?;
+    has_its_tables(connection, usize::try_from(origin.version).unwrap_or_default())?;
+    Ok(origin.version)
+}
+
+/// The integrity check does not read names: a rotten one would show in the middle of work.
+fn has_its_tables(connection: &Connection, version: usize) -> Result<(), QueueError> {
+    let failed = |error| database_error(&error);
+    if stored(connection).map_err(failed)? == expected(version).map_err(failed)? {
+        return Ok(());
+    }
+    Err(QueueError::Corrupt { reason: "the tables are not those of its version".into() })
+}
+
 /// Makes the tables, or brings those of an older program forward, in one transaction.
 pub(super) fn bring_forward(connection: &Connection, now_ms: u64) -> Result<(), QueueError> {
     let failed = |error| database_error(&error);
     let origin = Origin::read(connection).map_err(failed)?;
     let seen = if origin.tables == 0 { 0 } else { usize::try_from(origin.version).unwrap_or_default() };
-    // The integrity check does not read names: a rotten one would show in the middle of work.
-    if seen > 0 && stored(connection).map_err(failed)? != expected(seen).map_err(failed)? {
-        return Err(QueueError::Corrupt { reason: "the tables are not those of its version".into() });
+    if seen > 0 {
+        has_its_tables(connection, seen)?;
     }
     let steps = STEPS.get(seen..).unwrap_or_default();
     if steps.is_empty() {
