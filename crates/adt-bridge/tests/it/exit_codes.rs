@@ -56,7 +56,8 @@ async fn every_code_of_the_reference_is_given() {
     fs::write(folder.join("no-folder"), "").unwrap();
     fs::write(folder.join("bad.toml"), "[hook]\nlistn = 1\n").unwrap();
 
-    fs::write(folder.join("memory.toml"), "[hook]\nlisten = \"127.0.0.1:0\"\n[queue]\nkind = \"memory\"\n").unwrap();
+    fs::write(folder.join("memory.toml"), "[hook]\nlisten = \"127.0.0.1:0\"\n[queue]\nkind = \"memory\"\n")
+        .unwrap();
 
     let refusing = Endpoint::start(Script::always(vec![Step::Reply(Reply::new("AE"))])).await.unwrap();
     let silent = Endpoint::start(Script::always(vec![Step::Hold])).await.unwrap();
