@@ -8,6 +8,44 @@ use serde_json::{Value, json};
 
 use crate::record::Version;
 
+/// A Patient that an answer shows.
+#[derive(Clone)]
+pub(crate) enum Shown {
+    /// The version is still to be put in.
+    Value(Value),
+    /// JSON that has the marks of its version, the one of the answer.
+    Text(String),
+}
+
+impl Shown {
+    /// As JSON text.
+    pub(crate) fn text(self, version: Option<&Version>) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Value(mut resource) => {
+                set_meta(&mut resource, version);
+                resource.to_string()
+            }
+        }
+    }
+
+    /// As a part of another value.
+    pub(crate) fn value(&self, version: Option<&Version>) -> Value {
+        let mut resource = match self {
+            Self::Value(resource) => resource.clone(),
+            Self::Text(text) => serde_json::from_str(text).unwrap_or_default(),
+        };
+        set_meta(&mut resource, version);
+        resource
+    }
+}
+
+impl From<Value> for Shown {
+    fn from(resource: Value) -> Self {
+        Self::Value(resource)
+    }
+}
+
 /// `versionId` and `lastUpdated` both or neither: the router of FHIR Works on AWS makes `ETag: W/"undefined"` of one
 /// alone, and of a `meta` that has neither. So without a version the whole `meta` goes.
 pub(crate) fn set_meta(resource: &mut Value, version: Option<&Version>) {

@@ -24,7 +24,7 @@ use axum::{
 };
 use bytes::Bytes;
 use message_store::PatientKey;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::{sync::mpsc, time::Instant};
 use tracing::Instrument;
 
@@ -34,7 +34,8 @@ pub(crate) use pace::Pace;
 use self::lines::{Line, Lines};
 use crate::{
     error::HookError,
-    hook::{self, Hook},
+    given::Given,
+    hook::Hook,
     routes::{self, Place, Surface},
     told::Told,
     write::{Origin, Outcome, Verb},
@@ -100,7 +101,7 @@ enum Settled {
 /// A line that was read: which patient, and what of it.
 struct Entry {
     number: u64,
-    read: Result<(PatientKey, Map<String, Value>), HookError>,
+    read: Result<(PatientKey, Given), HookError>,
 }
 
 impl Backfill {
@@ -150,8 +151,8 @@ impl Backfill {
     fn read(&self, line: Line) -> Entry {
         let limit = self.hook.max_body_bytes();
         let read = line.text.ok_or(HookError::BodyTooLarge { limit }).and_then(|text| {
-            let resource = hook::patient(&text)?;
-            let id = resource.get("id").and_then(Value::as_str).ok_or(HookError::IdMissing)?;
+            let resource = Given::read(&text)?;
+            let id = resource.members().get("id").and_then(Value::as_str).ok_or(HookError::IdMissing)?;
             Ok((PatientKey::new(id).map_err(|_| HookError::InvalidId)?, resource))
         });
         Entry { number: line.number, read }
@@ -203,11 +204,11 @@ impl Backfill {
     }
 
     /// One line, tried again while queue or store are away.
-    async fn write(&self, patient: PatientKey, resource: Map<String, Value>) -> Settled {
+    async fn write(&self, patient: PatientKey, resource: Given) -> Settled {
         let until = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(100);
         loop {
-            let told = Told::of(&resource);
+            let told = Told::of(resource.members());
             let mut write =
                 self.hook.write(&self.headers, Verb::Update, patient.clone(), Some(resource.clone()));
             (write.told, write.replay, write.origin) = (Some(told), self.replay, Origin::Backfill);

@@ -17,6 +17,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::{
@@ -47,7 +48,7 @@ pub(crate) async fn answer(
         Place::Persistence(_) | Place::Metadata | Place::Backfill => false,
     };
     if !has_body {
-        return understood(hook, place, parts, &[]).await;
+        return understood(hook, place, parts, &Bytes::new()).await;
     }
     let content = hook.receive(parts, body).await?;
     match understood(hook, place, parts, &content.bytes).await {
@@ -60,7 +61,7 @@ async fn understood(
     hook: &Arc<Hook>,
     place: Place<'_>,
     parts: &Parts,
-    content: &[u8],
+    content: &Bytes,
 ) -> Result<Response, HookError> {
     if !content.is_empty() {
         negotiate::check_content_type(&parts.headers)?;
@@ -93,7 +94,11 @@ pub(crate) fn noted(text: &str) -> Response {
 
 /// An answer with a FHIR resource as its body.
 pub(crate) fn response(status: StatusCode, resource: &Value) -> Response {
-    let mut response = (status, resource.to_string()).into_response();
+    json(status, resource.to_string())
+}
+
+fn json(status: StatusCode, resource: String) -> Response {
+    let mut response = (status, resource).into_response();
     let json = HeaderValue::from_static("application/fhir+json; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
@@ -103,12 +108,11 @@ pub(crate) fn response(status: StatusCode, resource: &Value) -> Response {
 pub(crate) fn written(hook: &Hook, headers: &HeaderMap, id: &str, outcome: Outcome) -> Response {
     let wanted = negotiate::preferred_return(headers);
     match outcome {
-        Outcome::Written { mut resource, version, new, issues, .. } => {
+        Outcome::Written { resource, version, new, issues, .. } => {
             let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-            answer::set_meta(&mut resource, Some(&version));
             let mut response = match wanted {
                 Return::Minimal => status.into_response(),
-                Return::Representation => response(status, &resource),
+                Return::Representation => json(status, resource.text(Some(&version))),
                 Return::OperationOutcome => response(status, &operation_outcome(&issues)),
             };
             answer::set_version(&mut response, Some(&version));

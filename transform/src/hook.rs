@@ -30,6 +30,7 @@ use crate::{
     body,
     error::HookError,
     fhir::{self, notification::Progress},
+    given::Given,
     mapping::Mapping,
     metrics::Metrics,
     negotiate,
@@ -143,7 +144,7 @@ impl Hook {
         headers: &HeaderMap,
         verb: Verb,
         patient: PatientKey,
-        resource: Option<Map<String, Value>>,
+        resource: Option<Given>,
     ) -> Write {
         Write {
             verb,
@@ -322,15 +323,6 @@ impl Content<'_> {
             return Err(HookError::EmptyBody);
         }
         negotiate::check_content_type(headers).map(|()| self)
-    }
-}
-
-/// Reads a Patient; what is inside is for the mapping to judge.
-pub(crate) fn patient(content: &[u8]) -> Result<Map<String, Value>, HookError> {
-    let resource = body::parse_object(content)?;
-    match body::resource_type(&resource)? {
-        Some("Patient") => Ok(resource),
-        kind => Err(HookError::ResourceTypeDiffers { body: kind, path: "Patient" }),
     }
 }
 

@@ -30,6 +30,7 @@ mod envelope;
 mod error;
 mod fhir;
 mod gate;
+mod given;
 mod hook;
 mod lookup;
 mod mapping;

@@ -5,8 +5,8 @@ mod report;
 use std::{collections::HashMap, sync::Arc};
 
 use fhir_adt::{
-    Conversion, Interaction, Mapper, MappingConfig, MappingContext, MergeTrigger, ProcessingMode, Rejection,
-    Residue, Seealso, Severity, Subject,
+    Conversion, Interaction, JsonWrite, Mapper, MappingConfig, MappingContext, MergeTrigger, ProcessingMode,
+    Rejection, Residue, Seealso, Severity, Subject, VersionStamp,
 };
 use jiff::Timestamp;
 use message_store::PatientKey;
@@ -30,7 +30,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) stamp: Stamp,
     pub(crate) request_id: &'a str,
     /// Patients named in `link`, by id.
-    pub(crate) linked: &'a HashMap<String, Value>,
+    pub(crate) linked: HashMap<String, Value>,
     /// The patient before the write, as far as [`Mapping::wants_previous`] asks for it.
     pub(crate) previous: Option<&'a Value>,
     /// Not an event of now: MSH-11.2 says so.
@@ -110,7 +110,7 @@ impl Mapping {
             facts.linked.get(id).cloned()
         };
         let context = MappingContext { lookup: Some(&lookup), ..self.context(facts) };
-        let mapper = if facts.history { &self.history } else { &self.mapper };
+        let mapper = self.mapper(facts);
         let rejection = match mapper.patient_to_adt(patient, interaction, &context) {
             Ok(conversion) => return Ok(self.converted(conversion, started)),
             // What was read from a message of somebody else need not be what may be written.
@@ -132,6 +132,25 @@ impl Mapping {
         tracing::warn!(elements = unknown.len(), "elements that R4 does not have were ignored");
         converted.issues.splice(0..0, unknown.iter().map(|path| report::ignored(path)));
         Ok(converted)
+    }
+
+    /// The message of an ordinary Patient and what it says, as JSON, shown as version `shown_as`; made from the text that
+    /// was given, without reading the message back. `key` is the version part of the control id, where the sender gives
+    /// one. `None`: only [`Mapping::convert`] knows.
+    pub(crate) fn convert_ordinary(
+        &self,
+        json: &[u8],
+        interaction: Interaction,
+        facts: &Facts<'_>,
+        key: Option<&str>,
+        shown_as: &str,
+    ) -> Option<(Converted, String)> {
+        let last_updated = facts.stamp.to_string();
+        let stamp = VersionStamp { last_updated: &last_updated, version_id: key, shown_as: Some(shown_as) };
+        let write = JsonWrite { json, interaction, stamp: Some(stamp), read_back: true };
+        let mut conversion = self.mapper(facts).ordinary_to_adt(&write, &self.context(facts))?;
+        let shown = String::from_utf8(conversion.read_back.take()?).ok()?;
+        Some((converted(conversion), shown))
     }
 
     /// The message of a delete when nothing but the id is known.
@@ -167,6 +186,10 @@ impl Mapping {
         // Without any time it is older than everything.
         let time = read.time.and_then(|time| time.parse().ok()).unwrap_or(Timestamp::MIN);
         Ok(Reading { event: read.event, time: Stamp::of(time), said })
+    }
+
+    fn mapper(&self, facts: &Facts<'_>) -> &Mapper {
+        if facts.history { &self.history } else { &self.mapper }
     }
 
     fn context<'a>(&'a self, facts: &Facts<'a>) -> MappingContext<'a> {

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::{
     envelope,
     error::HookError,
+    given::Given,
     hook::{self, Hook},
     lookup, negotiate,
     record::Record,
@@ -36,7 +37,7 @@ pub(crate) async fn answer(
             if headers.contains_key(negotiate::IF_NONE_EXIST) {
                 return Err(HookError::ConditionalCreate);
             }
-            let resource = hook::patient(&content.bytes)?;
+            let resource = Given::read(&content.bytes)?;
             let request = hook::fingerprint(headers, Verb::Create, &content.bytes);
             let patient = hook::new_patient(request.as_deref())?;
             let mut write = hook.write(headers, Verb::Create, patient.clone(), Some(resource));
@@ -47,8 +48,8 @@ pub(crate) async fn answer(
         (Resources::Patient { id }, &Method::PUT) => {
             let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
             let content = hook.receive(parts, body).await?.json(headers)?;
-            let resource = hook::patient(&content.bytes)?;
-            hook::check_id(&patient, &resource)?;
+            let resource = Given::read(&content.bytes)?;
+            hook::check_id(&patient, resource.members())?;
             let mut write = hook.write(headers, Verb::Update, patient.clone(), Some(resource));
             write.request = hook::fingerprint(headers, Verb::Update, &content.bytes);
             let outcome = hook.apply(write).await?;
@@ -66,7 +67,7 @@ pub(crate) async fn answer(
             let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
             match lookup::patient(hook, &patient).await? {
                 Record::Patient { resource, version } => {
-                    Ok(envelope::patient(StatusCode::OK, resource, version.as_ref()))
+                    Ok(envelope::patient(StatusCode::OK, resource.into(), version.as_ref()))
                 }
                 Record::Deleted | Record::Unknown => Err(HookError::NotFound { id: patient.id().to_owned() }),
             }

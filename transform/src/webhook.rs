@@ -19,19 +19,21 @@ use axum::{
     http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::{
     body,
     error::HookError,
     fhir,
+    given::Given,
     hook::Hook,
     outcome::{Issue, operation_outcome},
     routes::{self, Place},
 };
 
 /// Answers one request.
-pub(crate) async fn answer(hook: &Arc<Hook>, parts: &Parts, content: &[u8]) -> Result<Response, HookError> {
+pub(crate) async fn answer(hook: &Arc<Hook>, parts: &Parts, content: &Bytes) -> Result<Response, HookError> {
     match parts.method {
         Method::OPTIONS => Ok(event_grid::handshake(&parts.headers)),
         Method::POST if content.is_empty() => fhir::something_changed(hook, parts).await,
@@ -40,7 +42,9 @@ pub(crate) async fn answer(hook: &Arc<Hook>, parts: &Parts, content: &[u8]) -> R
             Value::Object(members) if members.contains_key("resourceType") => {
                 match body::resource_type(&members)? {
                     Some("Bundle") => fhir::bundle::answer(hook, parts, &members).await,
-                    Some("Patient") => medplum::write(hook, parts, members, content).await,
+                    Some("Patient") => {
+                        medplum::write(hook, parts, Given::of_body(members, content), content).await
+                    }
                     Some(kind) => Err(HookError::UnsupportedType { name: kind.to_owned() }),
                     None => Err(HookError::UnsupportedType { name: "of no known name".to_owned() }),
                 }

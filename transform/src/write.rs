@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use message_store::{AcceptedRecord, Mark, PatientKey, Precondition, StoreError};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 use self::{
@@ -22,13 +22,8 @@ use self::{
     message::{Composed, Understood},
 };
 use crate::{
-    error::HookError,
-    hook::Hook,
-    outcome::Issue,
-    patient_lock::PatientGuard,
-    record::Version,
-    stamp::Stamp,
-    told::{self, Told},
+    answer::Shown, error::HookError, given::Given, hook::Hook, outcome::Issue, patient_lock::PatientGuard,
+    record::Version, stamp::Stamp, told::Told,
 };
 
 /// What is to be done. A server that notifies of a create and of an update may use the same method for both: what is
@@ -57,7 +52,7 @@ pub(crate) struct Write {
     pub(crate) verb: Verb,
     pub(crate) patient: PatientKey,
     /// `None` for a delete.
-    pub(crate) resource: Option<Map<String, Value>>,
+    pub(crate) resource: Option<Given>,
     /// What the sender says of the version. `None` where the hook alone counts: every write is then a new version, in
     /// the order of arrival.
     pub(crate) told: Option<Told>,
@@ -77,7 +72,7 @@ pub(crate) struct Write {
 #[derive(Clone)]
 pub(crate) enum Outcome {
     /// The patient is as given. `repeated`: it was already, and nothing was sent.
-    Written { resource: Value, version: Version, new: bool, issues: Vec<Issue>, repeated: bool },
+    Written { resource: Shown, version: Version, new: bool, issues: Vec<Issue>, repeated: bool },
     /// The patient is deleted; `sent`: a message says so.
     Deleted { sent: bool },
     /// A newer version was sent already; nothing was done.
@@ -181,9 +176,10 @@ impl Ready {
         let Composed { understood, version, issues, again, messages, .. } = self.composed;
         let resource = match (understood, self.write.verb) {
             (_, Verb::Delete) => return Outcome::Deleted { sent: !messages.is_empty() },
-            (Understood::Patient(resource) | Understood::Unchanged(resource), _) => resource,
+            (Understood::Patient(resource), _) => resource,
+            (Understood::Unchanged(resource), _) => resource.into(),
             // The mapping turned the write into a delete, as configured for inactive patients.
-            (Understood::Deleted, _) => json!({ "resourceType": "Patient", "active": false }),
+            (Understood::Deleted, _) => json!({ "resourceType": "Patient", "active": false }).into(),
         };
         Outcome::Written { resource, version, new, issues, repeated: again }
     }
@@ -266,7 +262,7 @@ impl Ready {
                 version_id: told.version_id.or(known.version_id),
                 last_updated: told.last_updated.or(known.last_updated),
             },
-            content: self.write.resource.as_ref().map(told::content),
+            content: self.write.resource.as_ref().map(|given| given.content().to_owned()),
             claim: None,
         })
     }

@@ -115,9 +115,9 @@ pub struct JsonWrite<'a> {
     pub json: &'a [u8],
     /// What wrote it.
     pub interaction: Interaction,
-    /// Given by a server that names and dates its resources: `Patient.id` becomes that of the context and
-    /// `meta.lastUpdated` this instant; a `meta.versionId` is left out. `None` leaves the Patient as it is.
-    pub last_updated: Option<&'a str>,
+    /// Given by a server that names and dates its resources: `Patient.id` becomes that of the context, and `meta` says
+    /// this of the version. `None` leaves the Patient as it is.
+    pub stamp: Option<VersionStamp<'a>>,
     /// Also find out what the first message says of the patient ([`Conversion::read_back`]).
     pub read_back: bool,
 }
@@ -126,6 +126,18 @@ impl fmt::Debug for JsonWrite<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JsonWrite").field("bytes", &self.json.len()).finish_non_exhaustive()
     }
+}
+
+/// What a server says of the version that a write makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionStamp<'a> {
+    /// `meta.lastUpdated`, an instant.
+    pub last_updated: &'a str,
+    /// `meta.versionId`: it names the write in the control id, as a FHIR id. `None` takes out what was given.
+    pub version_id: Option<&'a str>,
+    /// `meta.versionId` of the Patient that is read back, beside `last_updated` as it stands here. `None`: it has the
+    /// instant of the message only.
+    pub shown_as: Option<&'a str>,
 }
 
 /// Why JSON is not sent as a message.

@@ -108,7 +108,7 @@ pub use config::{
 };
 pub use context::{
     AdtMessage, Conversion, Interaction, JsonError, JsonWrite, Lookup, MappingContext, MappingError,
-    ReadBack, Rejection, Subject,
+    ReadBack, Rejection, Subject, VersionStamp,
 };
 pub use mapper::Mapper;
 pub use report::{Issue, IssueType, Report, Severity};

@@ -9,7 +9,7 @@ use crate::compare::{self, Detail, Difference};
 use crate::config::{ConfigError, InactiveEvent, MappingConfig, MergeTrigger, Profile, Residue, UpdateMode};
 use crate::context::{
     AdtMessage, Conversion, Interaction, JsonError, JsonWrite, MappingContext, MappingError, ReadBack,
-    Rejection, Subject,
+    Rejection, Subject, VersionStamp,
 };
 use crate::date_time;
 use crate::events::{self, Follow, Main};
@@ -73,34 +73,36 @@ impl Mapper {
         write: &JsonWrite<'_>,
         context: &MappingContext<'_>,
     ) -> Result<Conversion, JsonError> {
-        if let Some(conversion) = self.ordinary(write, context) {
+        if let Some(conversion) = self.ordinary_to_adt(write, context) {
             return Ok(conversion);
         }
         let mut patient: Value = serde_json::from_slice(write.json)?;
-        if let Some(last_updated) = write.last_updated {
-            stamp(&mut patient, context.patient_id, last_updated);
+        if let Some(stamp) = &write.stamp {
+            put_stamp(&mut patient, context.patient_id, stamp);
         }
         let mut conversion = self.patient_to_adt(&patient, write.interaction, context)?;
         if write.read_back {
-            conversion.read_back = self.read_back(&conversion, context.patient_id);
+            conversion.read_back = self.read_back(&conversion, context.patient_id, write.stamp);
         }
         Ok(conversion)
     }
 
-    /// The short way; `None` where it does not lead there.
-    fn ordinary(&self, write: &JsonWrite<'_>, context: &MappingContext<'_>) -> Option<Conversion> {
+    /// An ordinary Patient as HL7 messages, for a caller that has read the JSON already. `None` for any other Patient:
+    /// [`Mapper::patient_to_adt`] then says what is to be said of it.
+    #[must_use]
+    pub fn ordinary_to_adt(&self, write: &JsonWrite<'_>, context: &MappingContext<'_>) -> Option<Conversion> {
         let ordinary = self.ordinary.as_ref().filter(|_| !self.traced && context.previous.is_none())?;
         let interaction = write.interaction;
         if interaction == Interaction::Delete {
             return None;
         }
         let site = &self.site;
-        let (mut patient, lost) = ordinary.read(write.json, write.last_updated, site)?;
+        let (mut patient, lost) = ordinary.read(write.json, write.stamp, site)?;
         match patient.id.as_deref() {
             _ if !input::is_id(context.patient_id) => return None,
             Some(id) if id == context.patient_id => {}
-            Some(_) if write.last_updated.is_none() => return None,
-            None if write.last_updated.is_none() && interaction != Interaction::Create => return None,
+            Some(_) if write.stamp.is_none() => return None,
+            None if write.stamp.is_none() && interaction != Interaction::Create => return None,
             Some(_) | None => patient.id = Some(context.patient_id.into()),
         }
         let mut out = self.write(patient.meta.clone(), context, Report::default());
@@ -111,19 +113,34 @@ impl Mapper {
         out.conversion.report.issues = lost;
         let mut conversion = out.finish(&Origins::default()).ok()?;
         if write.read_back {
-            conversion.read_back = serde_json::to_vec(&ordinary::as_read(patient, site)).ok();
+            let mut patient = ordinary::as_read(patient, site);
+            if let Some((stamp, version)) = write.stamp.and_then(|stamp| Some((stamp, stamp.shown_as?))) {
+                let meta = patient.meta.get_or_insert_default();
+                meta.version_id = Some(version.into());
+                meta.last_updated = Some(stamp.last_updated.into());
+            }
+            conversion.read_back = serde_json::to_vec(&patient).ok();
         }
         Some(conversion)
     }
 
     /// What the first message says of a patient, as JSON.
-    fn read_back(&self, conversion: &Conversion, id: &str) -> Option<Vec<u8>> {
+    fn read_back(
+        &self,
+        conversion: &Conversion,
+        id: &str,
+        stamp: Option<VersionStamp<'_>>,
+    ) -> Option<Vec<u8>> {
         let text = Text::from_text(&conversion.messages.first()?.er7).ok()?;
-        match self.adt_to_patient_json(&text).ok()?.subject {
-            Subject::Merged { survivor, .. } if survivor.as_deref() == Some(id) => None,
-            Subject::Snapshot(patient) | Subject::Merged { retired: patient, .. } => Some(patient),
-            _ => None,
-        }
+        let patient = match self.adt_to_patient_json(&text).ok()?.subject {
+            Subject::Merged { survivor, .. } if survivor.as_deref() == Some(id) => return None,
+            Subject::Snapshot(patient) | Subject::Merged { retired: patient, .. } => patient,
+            _ => return None,
+        };
+        let Some(shown) = stamp.filter(|stamp| stamp.shown_as.is_some()) else { return Some(patient) };
+        let mut patient = serde_json::from_slice(&patient).ok()?;
+        put_stamp(&mut patient, id, &VersionStamp { version_id: shown.shown_as, ..shown });
+        serde_json::to_vec(&patient).ok()
     }
 
     /// A written Patient as HL7 messages. The report is complete: what it does not name reads back as it was given
@@ -249,7 +266,7 @@ impl Mapper {
 }
 
 /// The server's part of a resource: its id, and when it was written. A version id in it is one that the client read.
-fn stamp(patient: &mut Value, id: &str, last_updated: &str) {
+fn put_stamp(patient: &mut Value, id: &str, stamp: &VersionStamp<'_>) {
     let Some(members) = patient.as_object_mut() else { return };
     members.insert("id".to_owned(), id.into());
     let meta = members.entry("meta").or_insert(Value::Null);
@@ -258,7 +275,10 @@ fn stamp(patient: &mut Value, id: &str, last_updated: &str) {
     }
     if let Some(meta) = meta.as_object_mut() {
         meta.remove("versionId");
-        meta.insert("lastUpdated".to_owned(), last_updated.into());
+        if let Some(version) = stamp.version_id {
+            meta.insert("versionId".to_owned(), version.into());
+        }
+        meta.insert("lastUpdated".to_owned(), stamp.last_updated.into());
     }
 }
 

@@ -12,6 +12,7 @@ mod said;
 
 use crate::codes::{self, Table};
 use crate::config::{CharsetName, Country, DegreeComponent, EmailUseCode, MappingConfig, Residue};
+use crate::context::VersionStamp;
 use crate::fhir::{Patient, Read as _, Strictness, system};
 use crate::report::Issue;
 use crate::site::Site;
@@ -66,17 +67,17 @@ impl Ordinary {
     pub(crate) fn read<'a>(
         &self,
         json: &'a [u8],
-        stamp: Option<&'a str>,
+        stamp: Option<VersionStamp<'a>>,
         site: &Site,
     ) -> Option<(Patient<'a>, Vec<Issue>)> {
         let json = std::str::from_utf8(json).ok()?;
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let mut patient = Patient::read(&mut deserializer, Strictness::Strict).ok()?;
         deserializer.end().ok()?;
-        if let Some(last_updated) = stamp {
+        if let Some(stamp) = stamp {
             let meta = patient.meta.get_or_insert_default();
-            meta.version_id = None;
-            meta.last_updated = Some(last_updated.into());
+            meta.version_id = stamp.version_id.map(Into::into);
+            meta.last_updated = Some(stamp.last_updated.into());
         }
         let lost = check::losses(&patient, self, site)?;
         Some((patient, lost))

@@ -28,12 +28,8 @@ fn context() -> MappingContext<'static> {
 fn a_conversion_allocates_rarely() {
     let mapper = Mapper::new(MappingConfig::default()).expect("the defaults are valid");
     let (json, context) = (example("2-update.request.json"), context());
-    let write = JsonWrite {
-        json: json.as_bytes(),
-        interaction: Interaction::Update,
-        last_updated: None,
-        read_back: false,
-    };
+    let write =
+        JsonWrite { json: json.as_bytes(), interaction: Interaction::Update, stamp: None, read_back: false };
     // Tables that are made on first use are made here.
     mapper.patient_json_to_adt(&write, &context).expect("valid input");
     let there = allocations(|| {
@@ -66,7 +62,7 @@ fn patients_of_the_corpus_are_ordinary() {
         let Some(id) = patient["id"].as_str() else { continue };
         let context = MappingContext { patient_id: id, ..context() };
         let write =
-            JsonWrite { json: &json, interaction: Interaction::Update, last_updated: None, read_back: false };
+            JsonWrite { json: &json, interaction: Interaction::Update, stamp: None, read_back: false };
         let short = allocations(|| drop(mapper.patient_json_to_adt(&write, &context)));
         let long = allocations(|| drop(mapper.patient_to_adt(&patient, Interaction::Update, &context)));
         all += 1;

@@ -6,12 +6,14 @@ use axum::{
     http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use message_store::PatientKey;
 
 use super::{noted, response, written};
 use crate::{
     answer,
     error::HookError,
+    given::Given,
     hook::{self, Hook},
     lookup, negotiate,
     record::Record,
@@ -25,7 +27,7 @@ pub(super) async fn answer(
     hook: &Arc<Hook>,
     resources: Resources<'_>,
     parts: &Parts,
-    content: &[u8],
+    content: &Bytes,
 ) -> Result<Response, HookError> {
     let key = |id: &str| PatientKey::new(id).map_err(|_| HookError::InvalidId);
     match (resources, &parts.method) {
@@ -47,7 +49,7 @@ pub(super) async fn answer(
 }
 
 /// The hook names the patient; an id and a version in the body are those of another server.
-async fn create(hook: &Arc<Hook>, parts: &Parts, content: &[u8]) -> Result<Response, HookError> {
+async fn create(hook: &Arc<Hook>, parts: &Parts, content: &Bytes) -> Result<Response, HookError> {
     let headers = &parts.headers;
     if content.is_empty() {
         return Err(HookError::EmptyBody);
@@ -55,7 +57,7 @@ async fn create(hook: &Arc<Hook>, parts: &Parts, content: &[u8]) -> Result<Respo
     if headers.contains_key(negotiate::IF_NONE_EXIST) {
         return Err(HookError::ConditionalCreate);
     }
-    let resource = hook::patient(content)?;
+    let resource = Given::read(content)?;
     let request = hook::fingerprint(headers, Verb::Create, content);
     let patient = hook::new_patient(request.as_deref())?;
     let mut write = hook.write(headers, Verb::Create, patient.clone(), Some(resource));
@@ -69,7 +71,7 @@ async fn update(
     hook: &Arc<Hook>,
     patient: PatientKey,
     parts: &Parts,
-    content: &[u8],
+    content: &Bytes,
 ) -> Result<Response, HookError> {
     let headers = &parts.headers;
     if content.is_empty() {
@@ -78,9 +80,9 @@ async fn update(
         hook.read_back(vec![ReadBack { base: None, patient, version_id, traceparent }]).await?;
         return Ok(noted("The patient will be read from the source server."));
     }
-    let resource = hook::patient(content)?;
-    hook::check_id(&patient, &resource)?;
-    let told = Told::of(&resource);
+    let resource = Given::read(content)?;
+    hook::check_id(&patient, resource.members())?;
+    let told = Told::of(resource.members());
     let mut write = hook.write(headers, Verb::Update, patient.clone(), Some(resource));
     write.told = Some(told);
     write.replay = negotiate::replay(parts.uri.query());

@@ -81,7 +81,7 @@ impl Writer for HookWriter {
     ) -> Result<(), WriteFault> {
         let Some(hook) = self.0.upgrade() else { return Err(WriteFault::Later("shutting down".to_owned())) };
         let told = Told::of(&resource);
-        let mut write = hook.write(&HeaderMap::new(), Verb::Update, patient, Some(resource));
+        let mut write = hook.write(&HeaderMap::new(), Verb::Update, patient, Some(resource.into()));
         write.told = Some(told);
         if let Some(traceparent) = traceparent {
             traceparent.clone_into(&mut write.traceparent);

@@ -7,11 +7,12 @@ use axum::{
     response::Response,
 };
 use message_store::PatientKey;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     error::HookError,
     fhir::{self, reference::Target},
+    given::Given,
     hook::{self, Hook},
     negotiate,
     told::Told,
@@ -25,15 +26,15 @@ pub(super) const DELETED: HeaderName = HeaderName::from_static("x-medplum-delete
 pub(super) async fn write(
     hook: &Arc<Hook>,
     parts: &Parts,
-    resource: Map<String, Value>,
+    resource: Given,
     content: &[u8],
 ) -> Result<Response, HookError> {
-    let id = match resource.get("id") {
+    let id = match resource.members().get("id") {
         None | Some(Value::Null) => return Err(HookError::Event { reason: "The resource has no id." }),
         Some(id) => id.as_str().unwrap_or_default(),
     };
     let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
-    let told = Told::of(&resource);
+    let told = Told::of(resource.members());
     let mut write = hook.write(&parts.headers, Verb::Update, patient.clone(), Some(resource));
     write.told = Some(told);
     write.replay = negotiate::replay(parts.uri.query());

@@ -8,14 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{done, ignored};
 use crate::{
-    body,
-    error::HookError,
-    fhir::reference::Target,
-    hook::{self, Hook},
-    negotiate,
-    source::ReadBack,
-    told::Told,
-    write::Verb,
+    body, error::HookError, fhir::reference::Target, given::Given, hook::Hook, negotiate, source::ReadBack,
+    told::Told, write::Verb,
 };
 
 /// Answers one message; any 2xx acknowledges it.
@@ -42,15 +36,15 @@ pub(super) async fn answer(
 
     // A delete may hold the resource as it was, and any event a resource or its name.
     if data.first() == Some(&b'{') {
-        let resource = hook::patient(&data)?;
-        let id = resource.get("id").and_then(Value::as_str).unwrap_or_default();
+        let resource = Given::read(&data.into())?;
+        let id = resource.members().get("id").and_then(Value::as_str).unwrap_or_default();
         let patient = message_store::PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
         let mut write = if deleted {
             let mut write = hook.write(&parts.headers, Verb::Delete, patient, None);
             write.told = Some(Told::new(version, time));
             write
         } else {
-            let told = Told::of(&resource);
+            let told = Told::of(resource.members());
             let mut write = hook.write(&parts.headers, Verb::Update, patient, Some(resource));
             write.told = Some(told);
             write

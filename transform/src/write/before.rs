@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Outcome, Verb, Write};
 use crate::{
     error::HookError,
+    given::Given,
     hook::Hook,
     mapping::Said,
     record::{self, Record, Version},
@@ -165,8 +166,8 @@ impl Before {
         if record.deleted {
             return self.standing_after_delete(record, told, order);
         }
-        let content = write.resource.as_ref().map(told::content);
-        let same = content.is_some() && content == record.content;
+        let content = write.resource.as_ref().map(Given::content);
+        let same = content.is_some() && content == record.content.as_deref();
         let by_content = if same { Standing::Equal } else { Standing::Newer };
         let Some(version) = &told.version_id else {
             return if order == Some(Ordering::Less) { Standing::Older } else { by_content };
@@ -235,9 +236,13 @@ impl Before {
         let deleted = Outcome::Deleted { sent: false };
         let (Some(record), Some(version)) = (self.record(), self.version()) else { return Ok(deleted) };
         match hook.mapping().read(&write.patient, &record.body)?.said {
-            Said::Patient(resource) => {
-                Ok(Outcome::Written { resource, version, new: false, issues: Vec::new(), repeated: true })
-            }
+            Said::Patient(resource) => Ok(Outcome::Written {
+                resource: resource.into(),
+                version,
+                new: false,
+                issues: Vec::new(),
+                repeated: true,
+            }),
             Said::Deleted | Said::Nothing => Ok(deleted),
         }
     }

@@ -14,13 +14,15 @@ use super::{
     updated,
 };
 use crate::{
+    answer::Shown,
     error::HookError,
+    given::Given,
     hook::Hook,
     mapping::{Converted, Facts, Message, Said},
     outcome::Issue,
     record::{self, Record, Version},
     stamp::Stamp,
-    told::{self, Told},
+    told::Told,
 };
 
 /// The messages of a write and what the first of them says, read back.
@@ -37,7 +39,7 @@ pub(super) struct Composed {
 
 /// What a read will show.
 pub(super) enum Understood {
-    Patient(Value),
+    Patient(Shown),
     Deleted,
     /// What it showed before: no message was sent, or one that says nothing of this patient's state. Holds what was
     /// given.
@@ -58,16 +60,11 @@ impl Composed {
             updated: updated(hook, told, before.updated()),
         };
         let event = Event::of(write, told, number);
-        let resource = write.resource.clone().map(Value::Object).or_else(|| before.resource.clone());
-        let linked = match &resource {
-            Some(resource) => linked(hook, resource).await?,
-            None => HashMap::new(),
-        };
-        let facts = Facts {
+        let mut facts = Facts {
             patient: &write.patient,
             stamp: version.updated,
             request_id: &event.identity,
-            linked: &linked,
+            linked: HashMap::new(),
             previous: before.resource.as_ref(),
             history: write.origin == Origin::Backfill,
         };
@@ -80,6 +77,26 @@ impl Composed {
                 Interaction::Create
             }
         };
+        if let Some(json) = write.resource.as_ref().and_then(Given::json)
+            && let Some((converted, shown)) =
+                hook.mapping().convert_ordinary(json, interaction, &facts, event.key.as_deref(), &version.id)
+        {
+            let Converted { messages, issues } = converted;
+            let understood = Understood::Patient(Shown::Text(shown));
+            return Ok(Self {
+                messages,
+                understood,
+                version,
+                issues,
+                again: false,
+                identity: event.identity,
+            });
+        }
+        let resource = write.resource.as_ref().map(|given| Value::Object(given.members().clone()));
+        let resource = resource.or_else(|| before.resource.clone());
+        if let Some(resource) = &resource {
+            facts.linked = linked(hook, resource).await?;
+        }
         let (converted, given) = match resource {
             Some(mut resource) => {
                 stamp(&mut resource, &write.patient, version.updated, event.key.as_deref());
@@ -94,7 +111,7 @@ impl Composed {
             None => Said::Nothing,
         };
         let understood = match said {
-            Said::Patient(resource) => Understood::Patient(resource),
+            Said::Patient(resource) => Understood::Patient(resource.into()),
             Said::Deleted => Understood::Deleted,
             Said::Nothing => Understood::Unchanged(given),
         };
@@ -128,7 +145,7 @@ impl Composed {
         let control_id = record.control_id.clone();
         let message = Message { control_id, event: format!("ADT^{}", read.event), er7 };
         let understood = match read.said {
-            Said::Patient(resource) => Understood::Patient(resource),
+            Said::Patient(resource) => Understood::Patient(resource.into()),
             Said::Deleted => Understood::Deleted,
             Said::Nothing => Understood::Unchanged(Value::Null),
         };
@@ -222,8 +239,8 @@ impl Event {
                 Self { identity: key.clone(), key: Some(key) }
             }
             Some(Told { version_id: None, .. }) => {
-                let content = write.resource.as_ref().map(told::content).unwrap_or_default();
-                let key = hash(&[&content, &number.to_string()]);
+                let content = write.resource.as_ref().map(Given::content).unwrap_or_default();
+                let key = hash(&[content, &number.to_string()]);
                 Self { identity: key.clone(), key: Some(key) }
             }
         }

@@ -29,7 +29,7 @@ pub(crate) fn mapper() -> Mapper {
 
 /// FHIR → ER7 as the hook does it, from the bytes of a request.
 pub(crate) fn to_adt(mapper: &Mapper, json: &[u8]) -> Conversion {
-    let write = JsonWrite { json, interaction: Interaction::Update, last_updated: None, read_back: false };
+    let write = JsonWrite { json, interaction: Interaction::Update, stamp: None, read_back: false };
     mapper.patient_json_to_adt(&write, &context()).expect("valid input")
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use fhir_adt::{Interaction, JsonError, JsonWrite, Mapper, MappingContext};
+use fhir_adt::{Interaction, JsonError, JsonWrite, Mapper, MappingContext, VersionStamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
@@ -32,7 +32,7 @@ fn assert_same(mapper: &Mapper, patient: &Value, interaction: Interaction) {
     let context = MappingContext { patient_id: id, ..context() };
     let long = mapper.patient_to_adt(patient, interaction, &context);
     let json = serde_json::to_vec(patient).expect("JSON");
-    let write = JsonWrite { json: &json, interaction, last_updated: None, read_back: true };
+    let write = JsonWrite { json: &json, interaction, stamp: None, read_back: true };
     match (mapper.patient_json_to_adt(&write, &context), long) {
         (Ok(mut short), Ok(long)) => {
             let read = short.read_back.take();
@@ -288,7 +288,7 @@ fn a_server_stamps_what_it_was_given() {
         let write = JsonWrite {
             json: &json,
             interaction: Interaction::Update,
-            last_updated: Some(time),
+            stamp: Some(VersionStamp { last_updated: time, version_id: None, shown_as: None }),
             read_back: true,
         };
         let conversion = mapper.patient_json_to_adt(&write, &context()).expect("accepted");
@@ -298,17 +298,25 @@ fn a_server_stamps_what_it_was_given() {
             read,
             json!({ "resourceType": "Patient", "id": "p-1", "meta": { "lastUpdated": time }, "gender": "male" })
         );
+
+        let stamp = VersionStamp { last_updated: time, version_id: Some("7"), shown_as: Some("7 of ours") };
+        let write = JsonWrite { stamp: Some(stamp), ..write };
+        let named = mapper.patient_json_to_adt(&write, &context()).expect("accepted");
+        let mut stamped = serde_json::from_slice::<Value>(&json).expect("JSON");
+        stamped["id"] = "p-1".into();
+        stamped["meta"] = json!({ "versionId": "7", "lastUpdated": time });
+        let long = mapper.patient_to_adt(&stamped, Interaction::Update, &context()).expect("accepted");
+        assert_eq!(named.messages, long.messages);
+        assert_ne!(named.messages[0].control_id, conversion.messages[0].control_id);
+        let read: Value = serde_json::from_slice(&named.read_back.expect("a reading")).expect("JSON");
+        assert_eq!(read["meta"], json!({ "versionId": "7 of ours", "lastUpdated": time }));
     }
 }
 
 #[test]
 fn what_is_not_json_is_said_to_be_so() {
-    let write = JsonWrite {
-        json: b"{\"a\":",
-        interaction: Interaction::Update,
-        last_updated: None,
-        read_back: false,
-    };
+    let write =
+        JsonWrite { json: b"{\"a\":", interaction: Interaction::Update, stamp: None, read_back: false };
     let refused = mapper_with(json!({})).patient_json_to_adt(&write, &context());
     assert!(matches!(refused, Err(JsonError::NotJson(_))));
 }

@@ -124,7 +124,7 @@ impl<'b> Entry<'b> {
             (_, Some(resource)) => Some(Told::of(resource)),
             (_, None) => Some(Told::default()),
         };
-        let mut write = hook.write(&parts.headers, verb, patient, resource);
+        let mut write = hook.write(&parts.headers, verb, patient, resource.map(Into::into));
         write.told = told;
         write.request = request;
         write.if_match = self.asks("ifMatch").and_then(negotiate::version_of);
@@ -160,7 +160,7 @@ impl<'b> Entry<'b> {
         let resource = self.patient_resource()?;
         hook::check_id(&patient, &resource)?;
         let told = Told::of(&resource);
-        let mut write = hook.write(&parts.headers, Verb::Update, patient, Some(resource));
+        let mut write = hook.write(&parts.headers, Verb::Update, patient, Some(resource.into()));
         write.told = Some(Told { version_id: told.version_id.or(version), ..told });
         write.replay = negotiate::replay(parts.uri.query());
         Ok(Action::Write(Box::new(unconditional(write))))

@@ -41,11 +41,7 @@ impl Reply {
                 } });
                 match wanted {
                     Return::Minimal => {}
-                    Return::Representation => {
-                        let mut resource = resource.clone();
-                        answer::set_meta(&mut resource, Some(version));
-                        entry["resource"] = resource;
-                    }
+                    Return::Representation => entry["resource"] = resource.value(Some(version)),
                     Return::OperationOutcome => entry["response"]["outcome"] = operation_outcome(issues),
                 }
                 Self(entry)
