@@ -82,7 +82,9 @@ def main(binary):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         produced = scratch / "produced"
-        with bridge(binary, scratch / "a") as ready:
+        # One file per message, for those who read them below.
+        files = {"ADT_BRIDGE__STORE__KIND": "directory", "ADT_BRIDGE__STORE__PATH": str(scratch / "a/store")}
+        with bridge(binary, scratch / "a", files) as ready:
             print("python-hl7 client to the test server", flush=True)
             host, port = ready["mllp_plain"].rsplit(":", 1)
             subprocess.run([python, "interop/python/send.py", host, port], check=True, cwd=ROOT)

@@ -72,6 +72,7 @@ def main() -> None:
         command = [binary, "up", "--json", "--data-dir", folder]
         command += [part for name in ("hook", "mllp", "inspector") for part in (f"--{name}-listen", free)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ADT_BRIDGE")}
+        environment |= {"ADT_BRIDGE__STORE__KIND": "directory", "ADT_BRIDGE__STORE__PATH": str(data / "store")}
         began = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
             try:

@@ -166,7 +166,7 @@ impl ServiceConfig {
 }
 
 /// Beside the program, not below the folder of `adt-bridge`.
-const STORE: &str = "[store]\nkind = \"directory\"\npath = \"./received-messages\"\n";
+const STORE: &str = "[store]\nkind = \"embedded\"\npath = \"./received-messages/messages.db\"\n";
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hl7v2::{Header, Location, Message, ParseError, Text};
 use inspector::{Arrival, Feed};
 use jiff::Timestamp;
-use message_store::{MessageStore, OrderingKey, PatientKey, ReceivedKey, StoreError, Stored};
+use message_store::{Incoming, MessageStore, NewCurrent, PatientKey, ReceivedKey, Stored};
 use mllp::codec::CodecError;
 use mllp::server::Count;
 use mllp::{Frame, Handler, Peer, Reply};
@@ -44,14 +44,9 @@ pub(crate) struct Read {
 
 /// What is to be stored for one message.
 pub(crate) struct Plan {
-    received: ReceivedKey,
-    /// The bytes as they came.
-    body: Bytes,
-    /// Whose current message this becomes.
+    incoming: Incoming,
+    /// Whom the message is about.
     pub(crate) patients: Vec<PatientKey>,
-    order: Option<OrderingKey>,
-    /// The text as it came, in UTF-8.
-    text: Bytes,
     complaint: Option<Refusal>,
 }
 
@@ -139,12 +134,16 @@ impl Receiver {
         let party = |field| message.segment("MSH").map_or("", |msh| msh.field(field).raw());
         let source = format!("{}|{}", party(3), party(4));
         let decoded = header.charset.decode(body).map(|text| Bytes::from(text.into_owned()));
+        let text = decoded.unwrap_or_else(|| body.clone());
+        let current =
+            order::key(message, arrival).map(|order| NewCurrent { patients: patients.clone(), order, text });
         Ok(Plan {
-            received: ReceivedKey::new(&source, &header.control_id),
-            body: body.clone(),
+            incoming: Incoming {
+                received: ReceivedKey::new(&source, &header.control_id),
+                body: body.clone(),
+                current,
+            },
             patients,
-            order: order::key(message, arrival),
-            text: decoded.unwrap_or_else(|| body.clone()),
             complaint: complaint.filter(|_| self.require_patient_id),
         })
     }
@@ -175,7 +174,7 @@ impl Receiver {
     pub(crate) async fn keep(&self, plan: Plan, store: &dyn MessageStore) -> Outcome {
         let started = Instant::now();
         for (attempt, share) in [(1, self.store_timeout / 2), (2, self.store_timeout)] {
-            let error = match timeout_at(started + share, put(store, &plan)).await {
+            let error = match timeout_at(started + share, store.put_incoming(&plan.incoming)).await {
                 Ok(Ok(Stored::Conflict)) => return Outcome::Refused(Refusal::ControlIdReused),
                 Ok(Ok(stored)) => {
                     return match (plan.complaint, stored) {
@@ -186,11 +185,15 @@ impl Receiver {
                 }
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    tracing::warn!(attempt, hl7.message = plan.received.name(), "storing took too long");
+                    tracing::warn!(
+                        attempt,
+                        hl7.message = plan.incoming.received.name(),
+                        "storing took too long"
+                    );
                     continue;
                 }
             };
-            tracing::warn!(attempt, hl7.message = plan.received.name(), %error, "storing failed");
+            tracing::warn!(attempt, hl7.message = plan.incoming.received.name(), %error, "storing failed");
             if !error.is_transient() {
                 break;
             }
@@ -300,21 +303,6 @@ fn log(peer: &Peer, header: Option<&Header>, outcome: &Outcome, size_bytes: usiz
             tracing::warn!(mllp.peer = %peer.address, hl7.trigger_event = event, error = %refusal, size_bytes, duration_ms, "message refused");
         }
     }
-}
-
-/// All or nothing as seen by the sender: every step may be repeated, and the received message comes last, so
-/// that finding it means that everything else was done. A repeat is told by it and changes nothing: it must
-/// not put an old snapshot back over a later one with the same time.
-async fn put(store: &dyn MessageStore, plan: &Plan) -> Result<Stored, StoreError> {
-    if let Some(existing) = store.received(&plan.received).await? {
-        return Ok(if existing == plan.body { Stored::Duplicate } else { Stored::Conflict });
-    }
-    for patient in &plan.patients {
-        if let Some(order) = &plan.order {
-            store.put_current(patient, order, plan.text.clone()).await?;
-        }
-    }
-    store.put_received(&plan.received, plan.body.clone()).await
 }
 
 /// The header of a message that cannot be read as a whole, so that the reply names it. Characters that cannot be

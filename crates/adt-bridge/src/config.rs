@@ -83,10 +83,16 @@ fn defaults(data: &Path) -> String {
     let endpoint = table(vec![("address", BUNDLED.into())]);
     let tls = table(vec![("cert_file", text(&ca.cert_file)), ("key_file", text(&ca.key_file))]);
     let queue = table(vec![("kind", "embedded".into()), ("path", text(&data.join("queue/queue.db")))]);
-    let store = table(vec![("kind", "directory".into()), ("path", text(&data.join("store")))]);
+    let folder = data.join("store");
+    // An earlier version kept one file per message there: it stays in use, so that nothing is out of sight.
+    let store = if folder.join("format").is_file() {
+        vec![("kind", "directory".into()), ("path", text(&folder))]
+    } else {
+        vec![("kind", "embedded".into()), ("path", text(&folder.join("messages.db")))]
+    };
     table(vec![
         ("queue", queue.into()),
-        ("store", store.into()),
+        ("store", table(store).into()),
         ("sender", table(vec![("endpoint", endpoint.into())]).into()),
         ("inspector", table(vec![("index", text(&data.join("inspector/index.db")))]).into()),
         ("receiver", table(vec![("tls", tls.into())]).into()),
@@ -103,10 +109,20 @@ mod tests {
         let folder = Path::new("/tmp/a \"b\" \\c'd");
         let config = Config::private(folder).unwrap();
         assert_eq!(config.sender.endpoint.address, BUNDLED);
-        let message_store::Config::Directory(store) = config.store else { panic!("a directory") };
-        assert_eq!(store.path, folder.join("store"));
+        let message_store::Config::Embedded(store) = config.store else { panic!("embedded") };
+        assert_eq!(store.path, folder.join("store/messages.db"));
         let queue::Config::Embedded(queue) = config.queue else { panic!("embedded") };
         assert_eq!(queue.path, folder.join("queue/queue.db"));
         assert!(config.receiver.tls.unwrap().key_file.starts_with(folder));
+    }
+
+    #[tokio::test]
+    async fn a_folder_with_one_file_per_message_stays_in_use() {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("store");
+        let old = message_store::DirectoryConfig { path };
+        message_store::Config::Directory(old.clone()).connect().await.unwrap();
+        let config = Config::private(data.path()).unwrap();
+        assert_eq!(config.store, message_store::Config::Directory(old));
     }
 }

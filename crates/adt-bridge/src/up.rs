@@ -109,6 +109,9 @@ fn as_text(stack: &Stack, data: &Path) -> String {
         queue::Config::Memory(_) => row("queue", "memory".to_owned(), "lost when this process ends"),
     }
     match &stack.config.store {
+        message_store::Config::Embedded(embedded) => {
+            row("store", embedded.path.display().to_string(), "durable; adt-bridge ls shows what arrived");
+        }
         message_store::Config::Directory(directory) => {
             row("store", directory.path.display().to_string(), "received/: one file per message");
         }
@@ -126,7 +129,7 @@ fn as_text(stack: &Stack, data: &Path) -> String {
     write!(
         text,
         "\n  next: curl -sS -d @examples/patient.json -H 'content-type: application/fhir+json' {hook}\n        \
-         ls {folder}/store/received      what arrived\n        \
+         adt-bridge ls --data-dir {folder}      what arrived\n        \
          Ctrl-C ends it; what is accepted and not yet delivered waits in the queue"
     )
     .ok();

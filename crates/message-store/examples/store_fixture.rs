@@ -2,20 +2,27 @@
 //!
 //! ```sh
 //! cargo run -p message-store --example store_fixture -- crates/message-store/tests/fixtures/store-<format>
+//! cargo run -p message-store --example store_fixture -- messages.db && sqlite3 messages.db .dump
 //! ```
 //!
 //! Two versions of one made-up patient were received, the second is current; locks and temporary files are left out,
-//! as in a backup.
+//! as in a backup. A dump lacks `application_id` and `user_version`: write them at its end.
 
 use std::{error::Error, fs, path::PathBuf};
 
 use bytes::Bytes;
-use message_store::{DirectoryStore, MessageStore, OrderingKey, PatientKey, ReceivedKey};
+use message_store::{Config, DirectoryConfig, EmbeddedConfig, OrderingKey, PatientKey, ReceivedKey};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(std::env::args().nth(1).ok_or("the folder is missing")?);
-    let store = DirectoryStore::open(root.clone()).await?;
+    let path = PathBuf::from(std::env::args().nth(1).ok_or("the path is missing")?);
+    let embedded = path.extension().is_some_and(|extension| extension == "db");
+    let config = if embedded {
+        Config::Embedded(EmbeddedConfig { path: path.clone() })
+    } else {
+        Config::Directory(DirectoryConfig { path: path.clone() })
+    };
+    let store = config.connect().await?;
     let patient = PatientKey::new("probe")?;
     for version in 1..=2 {
         let body = Bytes::from(format!(
@@ -25,8 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         store.put_current(&patient, &OrderingKey::new(format!("2026010100000{version}"))?, body).await?;
     }
     drop(store);
-    for other in ["lock", "tmp", "accepted"] {
-        fs::remove_dir_all(root.join(other))?;
+    for other in ["lock", "tmp", "accepted"].into_iter().filter(|_| !embedded) {
+        fs::remove_dir_all(path.join(other))?;
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DirectoryStore, MemoryStore, MessageStore, S3Store, StoreError, measured::Measured};
+use crate::{
+    DirectoryStore, EmbeddedStore, MemoryStore, MessageStore, S3Store, StoreError, measured::Measured,
+};
 
 /// The settings of `[store]` with their defaults and what they mean, as TOML.
 pub const MANUAL: &str = include_str!("store.toml");
@@ -13,12 +15,14 @@ pub const MANUAL: &str = include_str!("store.toml");
 ///
 /// ```toml
 /// [store]
-/// kind = "directory"
-/// path = "/var/lib/adt-bridge/store"
+/// kind = "embedded"
+/// path = "/var/lib/adt-bridge/store/messages.db"
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Config {
+    /// Rows of one SQLite file of this machine.
+    Embedded(EmbeddedConfig),
     /// Files below a folder of this machine.
     Directory(DirectoryConfig),
     /// An S3 bucket.
@@ -29,7 +33,21 @@ pub enum Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self::Directory(DirectoryConfig::default())
+        Self::Embedded(EmbeddedConfig::default())
+    }
+}
+
+/// Settings of `kind = "embedded"`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddedConfig {
+    /// The file; it and its folder are made when they are missing.
+    pub path: PathBuf,
+}
+
+impl Default for EmbeddedConfig {
+    fn default() -> Self {
+        Self { path: PathBuf::from(".adt-bridge/store/messages.db") }
     }
 }
 
@@ -80,6 +98,7 @@ impl Config {
     /// `Config` for settings that make no sense, `Unavailable` or `Full` when the folder cannot be used.
     pub async fn connect(&self) -> Result<Arc<dyn MessageStore>, StoreError> {
         let backend: Arc<dyn MessageStore> = match self {
+            Self::Embedded(config) => Arc::new(EmbeddedStore::open(config.path.clone()).await?),
             Self::Directory(config) => Arc::new(DirectoryStore::open(config.path.clone()).await?),
             Self::S3(config) => Arc::new(S3Store::connect(config).await?),
             Self::Memory => Arc::new(MemoryStore::new()),
@@ -119,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_the_default() {
-        let Config::Directory(config) = Config::default() else { panic!("not a directory") };
-        assert_eq!(config.path, Path::new(".adt-bridge/store"));
+    fn an_embedded_store_is_the_default() {
+        let Config::Embedded(config) = Config::default() else { panic!("not embedded") };
+        assert_eq!(config.path, Path::new(".adt-bridge/store/messages.db"));
     }
 }

@@ -9,8 +9,8 @@ use std::{collections::HashSet, future::Future, num::NonZeroUsize, pin::Pin, syn
 use bytes::Bytes;
 
 use crate::{
-    AcceptedRecord, Claim, JobKey, Mark, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey,
-    RefusedKey, Replacement, StoreError, Stored,
+    AcceptedRecord, Claim, Incoming, JobKey, Mark, MessageStore, NewCurrent, OrderingKey, PatientKey,
+    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored,
 };
 
 /// A promise: fails by panicking.
@@ -22,6 +22,7 @@ pub const ALL: &[(&str, Promise)] = &[
     ("recognises_a_repeat_and_a_conflict", |store| Box::pin(recognises_a_repeat_and_a_conflict(store))),
     ("stores_one_of_many_at_once", |store| Box::pin(stores_one_of_many_at_once(store))),
     ("lists_received_in_pages", |store| Box::pin(lists_received_in_pages(store))),
+    ("takes_in_a_message_once", |store| Box::pin(takes_in_a_message_once(store))),
     ("keeps_the_newer_current", |store| Box::pin(keeps_the_newer_current(store))),
     ("the_newest_of_many_current_stays", |store| Box::pin(the_newest_of_many_current_stays(store))),
     ("unknown_is_none", |store| Box::pin(unknown_is_none(store))),
@@ -108,6 +109,39 @@ async fn lists_received_in_pages(store: Arc<dyn MessageStore>) {
     assert_eq!(found.len(), 7);
     assert!(found.iter().all(|entry| entry.size_bytes == 1));
     assert!(found.iter().all(|entry| entry.received_at > std::time::UNIX_EPOCH));
+}
+
+/// An incoming message is received and current; its repeat and its namesake change nothing, nor does an older one
+/// become current.
+async fn takes_in_a_message_once(store: Arc<dyn MessageStore>) {
+    let (patients, source) = (vec![patient(), patient()], random());
+    let incoming = |control_id: &str, key: &str, body: &'static str| Incoming {
+        received: ReceivedKey::new(&source, control_id),
+        body: body.into(),
+        current: Some(NewCurrent { patients: patients.clone(), order: order(key), text: body.into() }),
+    };
+    let check = async |body: &'static str, key: &str| {
+        for patient in &patients {
+            let current = store.current(patient).await.unwrap().expect("stored");
+            assert_eq!((current.body, current.order), (body.into(), Some(order(key))));
+        }
+    };
+    let first = incoming("1", "2", "first");
+    assert_eq!(store.put_incoming(&first).await.unwrap(), Stored::New);
+    check("first", "2").await;
+    assert_eq!(store.put_incoming(&incoming("2", "2", "second")).await.unwrap(), Stored::New);
+    check("second", "2").await;
+    assert_eq!(store.put_incoming(&first).await.unwrap(), Stored::Duplicate);
+    assert_eq!(store.put_incoming(&incoming("1", "3", "another")).await.unwrap(), Stored::Conflict);
+    assert_eq!(store.put_incoming(&incoming("3", "1", "older")).await.unwrap(), Stored::New);
+    check("second", "2").await;
+    let silent = Incoming { current: None, ..incoming("4", "9", "no patient") };
+    assert_eq!(store.put_incoming(&silent).await.unwrap(), Stored::New);
+    check("second", "2").await;
+    for (control_id, body) in [("1", "first"), ("2", "second"), ("3", "older"), ("4", "no patient")] {
+        let there = store.received(&ReceivedKey::new(&source, control_id)).await.unwrap();
+        assert_eq!(there, Some(body.into()));
+    }
 }
 
 /// A greater or equal ordering key replaces, a smaller one does not.

@@ -39,10 +39,12 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use self::durable::{Locks, Scratch, SyncedFolder, make_folder, sync_folders};
+use self::durable::{Locks, Scratch, SyncedFolder};
 use crate::{
     Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag, key::content_hash,
+    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
+    file_system::{blocking, failure, make_folder, sync_folders},
+    key::content_hash,
 };
 
 /// A [`MessageStore`] on a local file system. Files have mode 0600, folders 0700.
@@ -225,6 +227,9 @@ impl Folders {
         let format = root.join("format");
         match fs::read_to_string(&format) {
             Ok(found) => check_format(&found)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && root.join("messages.db").exists() => {
+                return Err(embedded(root));
+            }
             // The folders above may be new too.
             Err(error) if error.kind() == io::ErrorKind::NotFound => sync_folders(root).map_err(failed)?,
             Err(error) => return Err(failed(error)),
@@ -341,30 +346,11 @@ impl Folders {
     }
 }
 
-/// Runs file system work off the async threads. The work goes on when the caller stops waiting.
-async fn blocking<T: Send + 'static>(
-    operation: &'static str,
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(StoreError::unavailable(operation, error)),
-    }
-}
-
 fn read(operation: &'static str, path: &Path) -> Result<Option<Bytes>, StoreError> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failure(operation, error)),
-    }
-}
-
-/// `std::io::Error` from these calls names no path.
-fn failure(operation: &'static str, error: io::Error) -> StoreError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full,
-        _ => StoreError::unavailable(operation, error),
     }
 }
 
@@ -381,20 +367,15 @@ fn check_format(found: &str) -> Result<(), StoreError> {
     Err(StoreError::Config { reason })
 }
 
+/// A store of the other kind must not become invisible because a setting changed.
+fn embedded(root: &Path) -> StoreError {
+    let reason = format!(
+        "{0} holds an embedded store: set store.kind to \"embedded\" and store.path to {0}/messages.db, or store.path to \
+         another folder to begin with an empty store",
+        root.display()
+    );
+    StoreError::Config { reason }
+}
+
 /// Of the layout described above; stands in `format` as `message-store 1`.
 const VERSION: u32 = 1;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_told_apart() {
-        assert!(matches!(failure("x", io::ErrorKind::StorageFull.into()), StoreError::Full));
-        assert!(matches!(failure("x", io::ErrorKind::QuotaExceeded.into()), StoreError::Full));
-        assert!(matches!(
-            failure("x", io::ErrorKind::PermissionDenied.into()),
-            StoreError::Unavailable { .. }
-        ));
-    }
-}

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Accepted, AcceptedRecord, Current, Job, JobKey, JobPage, MessageStore, OrderingKey, Page, PatientKey,
-    Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
+    Accepted, AcceptedRecord, Current, Incoming, Job, JobKey, JobPage, MessageStore, OrderingKey, Page,
+    PatientKey, Precondition, ReceivedKey, RefusedKey, Replacement, StoreError, Stored, Tag,
 };
 
 /// What lies around a store: measures it, or makes it fail. Every call goes to [`inner`](Self::inner) unless the layer
@@ -19,6 +19,10 @@ use crate::{
 pub trait StoreLayer: fmt::Debug + Send + Sync + 'static {
     /// The store below.
     fn inner(&self) -> &dyn MessageStore;
+
+    async fn put_incoming(&self, incoming: &Incoming) -> Result<Stored, StoreError> {
+        self.inner().put_incoming(incoming).await
+    }
 
     async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
         self.inner().put_received(key, body).await
@@ -102,6 +106,10 @@ pub trait StoreLayer: fmt::Debug + Send + Sync + 'static {
 
 #[async_trait]
 impl<L: StoreLayer> MessageStore for L {
+    async fn put_incoming(&self, incoming: &Incoming) -> Result<Stored, StoreError> {
+        StoreLayer::put_incoming(self, incoming).await
+    }
+
     async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
         StoreLayer::put_received(self, key, body).await
     }

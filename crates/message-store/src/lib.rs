@@ -1,4 +1,4 @@
-//! Where HL7 messages are kept: S3, a directory, memory.
+//! Where HL7 messages are kept: one SQLite file, S3, a directory, memory.
 //!
 //! The store knows bytes and keys, not HL7. It holds four families of objects:
 //!
@@ -32,8 +32,11 @@ mod config;
 #[cfg(feature = "contract-tests")]
 pub mod contract;
 mod directory;
+mod embedded;
 mod error;
 mod examination;
+mod file_system;
+mod incoming;
 mod job;
 mod key;
 mod layer;
@@ -44,10 +47,12 @@ mod s3;
 mod store;
 
 pub use accepted::{Accepted, AcceptedRecord, Claim, Mark, Precondition, Tag};
-pub use config::{Config, DirectoryConfig, MANUAL, S3Config};
+pub use config::{Config, DirectoryConfig, EmbeddedConfig, MANUAL, S3Config};
 pub use directory::DirectoryStore;
+pub use embedded::EmbeddedStore;
 pub use error::{InvalidKey, StoreError};
 pub use examination::{Refused, S3Examination};
+pub use incoming::{Incoming, NewCurrent};
 pub use job::{Job, JobKey, JobPage};
 pub use key::{OrderingKey, PatientKey, ReceivedKey};
 pub use layer::StoreLayer;

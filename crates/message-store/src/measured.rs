@@ -8,8 +8,8 @@ use bytes::Bytes;
 use instruments::{Family, Histogram, Kind, Label, Metric, REMOTE, Unit};
 
 use crate::{
-    AcceptedRecord, JobKey, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey, RefusedKey,
-    Replacement, StoreError, StoreLayer, Stored, Tag,
+    AcceptedRecord, Incoming, JobKey, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey,
+    RefusedKey, Replacement, StoreError, StoreLayer, Stored, Tag,
 };
 
 /// The metrics of this crate.
@@ -20,7 +20,7 @@ const WRITES: Metric = Metric {
     kind: Kind::Histogram(REMOTE),
     unit: Unit::Seconds,
     labels: &[
-        Label { name: "kind", values: &["received", "current", "accepted", "job", "refused"] },
+        Label { name: "kind", values: &["incoming", "received", "current", "accepted", "job", "refused"] },
         Label { name: "outcome", values: &["ok", "changed", "unavailable", "full", "error"] },
     ],
     help: "Writes to the message store, by what is written; changed: somebody else was quicker.",
@@ -55,6 +55,13 @@ impl Measured {
 impl StoreLayer for Measured {
     fn inner(&self) -> &dyn MessageStore {
         self.inner.as_ref()
+    }
+
+    async fn put_incoming(&self, incoming: &Incoming) -> Result<Stored, StoreError> {
+        let started = Instant::now();
+        let result = self.inner.put_incoming(incoming).await;
+        self.record("incoming", &result, started);
+        result
     }
 
     async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Accepted, AcceptedRecord, Job, JobKey, JobPage, OrderingKey, PatientKey, Precondition, ReceivedKey,
-    RefusedKey, StoreError, Tag,
+    Accepted, AcceptedRecord, Incoming, Job, JobKey, JobPage, NewCurrent, OrderingKey, PatientKey,
+    Precondition, ReceivedKey, RefusedKey, StoreError, Tag,
 };
 
 /// A place for messages. Answers only when what it answers is durable.
@@ -16,6 +16,28 @@ use crate::{
 /// Dropping a `put_*` future leaves the object either as it was or fully written, never in between.
 #[async_trait]
 pub trait MessageStore: fmt::Debug + Send + Sync + 'static {
+    /// Keeps a received message, and its text as current message as [`put_current`](Self::put_current) does: all of
+    /// it, unless the message is there already. Then nothing changes: a repeat must not put an old snapshot back over a
+    /// later one with the same ordering key.
+    ///
+    /// Backends without transactions do one step after the other. Each may be repeated, and the received message comes
+    /// last, so that finding it means that everything else was done.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Full`: some steps may be done; the same call again settles it.
+    async fn put_incoming(&self, incoming: &Incoming) -> Result<Stored, StoreError> {
+        let Incoming { received, body, current } = incoming;
+        if let Some(existing) = self.received(received).await? {
+            return Ok(if existing == *body { Stored::Duplicate } else { Stored::Conflict });
+        }
+        if let Some(NewCurrent { patients, order, text }) = current {
+            for patient in patients {
+                self.put_current(patient, order, text.clone()).await?;
+            }
+        }
+        self.put_received(received, body.clone()).await
+    }
+
     /// Keeps a received message for good, once per key.
     ///
     /// # Errors

@@ -1,17 +1,13 @@
 //! A store that fails or dawdles while one message is stored.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use message_store::{
-    MessageStore, OrderingKey, PatientKey, ReceivedKey, Replacement, StoreError, StoreLayer, Stored,
-};
+use message_store::{Incoming, MessageStore, StoreError, StoreLayer, Stored};
 
 use super::scenario::StoreFault;
-use std::sync::Arc;
 
-/// Every write of a received or current message is late, and then fails or is done.
+/// Every write of a message is late, and then fails or is done.
 #[derive(Debug)]
 pub(crate) struct Troubled {
     pub(crate) inner: Arc<dyn MessageStore>,
@@ -38,18 +34,8 @@ impl StoreLayer for Troubled {
         self.inner.as_ref()
     }
 
-    async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
-        self.trouble("put_received").await?;
-        self.inner.put_received(key, body).await
-    }
-
-    async fn put_current(
-        &self,
-        patient: &PatientKey,
-        order: &OrderingKey,
-        body: Bytes,
-    ) -> Result<Replacement, StoreError> {
-        self.trouble("put_current").await?;
-        self.inner.put_current(patient, order, body).await
+    async fn put_incoming(&self, incoming: &Incoming) -> Result<Stored, StoreError> {
+        self.trouble("put_incoming").await?;
+        self.inner.put_incoming(incoming).await
     }
 }

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use hl7v2::Acknowledgment;
-use message_store::{MemoryStore, MessageStore, PatientKey, ReceivedKey, StoreError, StoreLayer, Stored};
+use message_store::{Incoming, MemoryStore, MessageStore, PatientKey, StoreError, StoreLayer, Stored};
 use serde_json::Value;
 use test_hl7_server::{Config, Dependencies, Equipment, FaultsConfig, Listeners, run_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,13 +16,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A memory store whose writes of received messages fail `failures` times and each take a permit of `gate`.
+/// A memory store whose writes of messages fail `failures` times and each take a permit of `gate`.
 #[derive(Debug)]
 pub(crate) struct Flaky {
     pub(crate) inner: MemoryStore,
     pub(crate) failures: AtomicU32,
     pub(crate) gate: Semaphore,
-    /// Calls of `put_received` so far.
+    /// Calls of `put_incoming` so far.
     pub(crate) writes: AtomicU32,
 }
 
@@ -33,13 +32,13 @@ impl StoreLayer for Flaky {
         &self.inner
     }
 
-    async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
+    async fn put_incoming(&self, incoming: &Incoming) -> Result<Stored, StoreError> {
         self.writes.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.expect("an open gate").forget();
         let left = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         match left {
             Ok(_) => Err(StoreError::Full),
-            Err(_) => self.inner.put_received(key, body).await,
+            Err(_) => self.inner.put_incoming(incoming).await,
         }
     }
 }

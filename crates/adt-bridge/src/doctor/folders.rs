@@ -39,10 +39,12 @@ fn named(examined: &Examined) -> Vec<(&'static str, PathBuf)> {
     {
         named.push(("queue.path", parent(&embedded.path)));
     }
-    if (role.is_hook() || role.is_receiver())
-        && let message_store::Config::Directory(directory) = &config.store
-    {
-        named.push(("store.path", directory.path.clone()));
+    if role.is_hook() || role.is_receiver() {
+        match &config.store {
+            message_store::Config::Embedded(embedded) => named.push(("store.path", parent(&embedded.path))),
+            message_store::Config::Directory(directory) => named.push(("store.path", directory.path.clone())),
+            message_store::Config::S3(_) | message_store::Config::Memory => {}
+        }
     }
     if role.is_sender() {
         let files = [

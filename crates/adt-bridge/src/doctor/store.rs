@@ -12,18 +12,23 @@ pub(super) async fn examine(examined: &Examined, report: &mut Report) {
         return;
     }
     match &config.store {
-        Config::Directory(directory) if *role != Role::All => report.add(
-            Finding::warning(CHECK, format!("{} is a folder of this machine", directory.path.display()))
-                .because("hook and receiver share the store; on different machines they do not see each other's folders")
-                .fix("store.kind = \"s3\", unless both run here"),
-        ),
+        Config::Embedded(message_store::EmbeddedConfig { path })
+        | Config::Directory(message_store::DirectoryConfig { path })
+            if *role != Role::All =>
+        {
+            report.add(
+                Finding::warning(CHECK, format!("{} is a place on this machine", path.display()))
+                    .because("hook and receiver share the store; on different machines they do not see each other's")
+                    .fix("store.kind = \"s3\", unless both run here"),
+            );
+        }
         // Looked at with the other folders.
-        Config::Directory(_) => {}
+        Config::Embedded(_) | Config::Directory(_) => {}
         Config::S3(s3) => in_s3(s3, examined, report).await,
         Config::Memory => report.add(
             Finding::warning(CHECK, "the store is in memory")
                 .because("what was received is lost when the process ends: for demonstrations only")
-                .fix("store.kind = \"directory\" or \"s3\""),
+                .fix("store.kind = \"embedded\" or \"s3\""),
         ),
     }
 }

@@ -145,7 +145,7 @@ A flag wins over a variable, a variable over the file (`--config` or `ADT_BRIDGE
 unknown key is refused with its line and the nearest name; all problems are told at once, with exit code 78. Lists and
 tables in a variable are written in TOML. `adt-bridge config show --origin` says what is in use and who decided it.
 
-The defaults are those of `adt-bridge`. The single program `test-hl7-server` keeps its store in `./received-messages`.
+The defaults are those of `adt-bridge`. The single program `test-hl7-server` keeps its store in `./received-messages/messages.db`.
 A secret shows as its length. A file that is read again takes effect within two seconds; a broken one is told in the log,
 and the last good one stays in use.
 ";

@@ -12,10 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use message_store::{
-    AcceptedRecord, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey, Replacement,
-    StoreError, StoreLayer, Stored, Tag,
-};
+use message_store::{Incoming, MessageStore, StoreError, StoreLayer, Stored};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -149,34 +146,9 @@ impl StoreLayer for FailingStore {
         self.inner.as_ref()
     }
 
-    async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
+    async fn put_incoming(&self, incoming: &Incoming) -> Result<Stored, StoreError> {
         self.check().await?;
-        self.inner.put_received(key, body).await
-    }
-
-    async fn received(&self, key: &ReceivedKey) -> Result<Option<Bytes>, StoreError> {
-        self.check().await?;
-        self.inner.received(key).await
-    }
-
-    async fn put_current(
-        &self,
-        patient: &PatientKey,
-        order: &OrderingKey,
-        body: Bytes,
-    ) -> Result<Replacement, StoreError> {
-        self.check().await?;
-        self.inner.put_current(patient, order, body).await
-    }
-
-    async fn put_accepted(
-        &self,
-        patient: &PatientKey,
-        record: AcceptedRecord,
-        precondition: Precondition,
-    ) -> Result<Tag, StoreError> {
-        self.check().await?;
-        self.inner.put_accepted(patient, record, precondition).await
+        self.inner.put_incoming(incoming).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

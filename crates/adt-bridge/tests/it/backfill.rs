@@ -11,7 +11,7 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::bridge::{Bridge, command, eventually};
+use crate::bridge::{Bridge, command, current, eventually};
 
 /// `BACKFILL_PATIENTS=100000` for the long form (`scripts/backfill.sh`).
 fn patients() -> u64 {
@@ -110,8 +110,7 @@ async fn a_backfill_survives_kill_9_of_both_sides() {
     assert!(summary["skipped"].as_u64().unwrap() >= stale, "older versions are skipped: {summary}");
 
     // Everyone's newest version is the current message at the endpoint.
-    let folder = data.path().join("store/Patient");
-    let current = |index: u64| fs::read_to_string(folder.join(id(index))).unwrap_or_default();
+    let current = |index: u64| current(data.path(), &id(index)).unwrap_or_default();
     let mark = |index: u64| format!("Backfill{index}v{}", newest(index));
     // As long as it goes on, however long it takes.
     let mut next = 0;

@@ -2,12 +2,11 @@
 
 use std::{
     ffi::OsString,
-    fs,
     future::Future,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use fault_harness::{oracle::Mark, process::Process};
@@ -126,17 +125,25 @@ pub(crate) fn patient(id: &str, mark: Mark) -> Value {
 
 /// Messages the receiver stored, oldest first.
 pub(crate) fn received(data: &Path) -> Vec<String> {
-    let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(data.join("store/received"))
-        .map(|entries| {
-            entries
-                .map(|entry| entry.expect("an entry"))
-                .filter(|entry| entry.file_type().expect("a type").is_file())
-                .map(|entry| (entry.metadata().expect("metadata").modified().expect("a time"), entry.path()))
-                .collect()
-        })
-        .unwrap_or_default();
-    files.sort();
-    files.iter().map(|(_, path)| fs::read_to_string(path).expect("readable")).collect()
+    stored(data, "received/*")
+}
+
+/// A patient's current message at the receiver.
+pub(crate) fn current(data: &Path, id: &str) -> Option<String> {
+    stored(data, &format!("Patient/{id}")).pop()
+}
+
+/// Bodies in the store of a folder, by a pattern of their keys.
+fn stored(data: &Path, keys: &str) -> Vec<String> {
+    let path = data.join("store/messages.db");
+    if !path.exists() {
+        return Vec::new();
+    }
+    let store = rusqlite::Connection::open(path).expect("opened");
+    let sql = "SELECT CAST(body AS TEXT) FROM object WHERE key GLOB ?1 ORDER BY written_ns";
+    let mut bodies = store.prepare(sql).expect("a table");
+    let bodies = bodies.query_map([keys], |row| row.get(0)).expect("readable");
+    bodies.collect::<Result<_, _>>().expect("text")
 }
 
 /// The trigger event of a message, `A28` for example.

@@ -372,7 +372,9 @@ async fn no_value_leaves_one_process_whatever_the_endpoint_says() {
     places.add("log", log);
     places.add_names(data);
     places.add_queue_file(&data.join("queue/queue.db"));
-    places.assert_searched(&["error body", "command", "readiness", "log", "file name", "queue column"]);
+    places.add_store_file(&data.join("store/messages.db"));
+    let searched = ["error body", "command", "readiness", "log", "file name", "queue column", "store column"];
+    places.assert_searched(&searched);
     places.assert_clean();
 }
 
@@ -404,7 +406,7 @@ async fn a_planted_leak_is_found() {
         ("output", "log"),
         ("group", "queue column"),
         ("attribute", "queue column"),
-        ("key", "file name"),
+        ("key", "store column"),
         ("answer", "error body"),
         ("readiness", "readiness"),
         ("panicsaid", "log"),
@@ -433,6 +435,7 @@ async fn a_planted_leak_is_found() {
     places.add("log", bridge.process.output());
     places.add_names(folder.path());
     places.add_queue_file(&folder.path().join("queue/queue.db"));
+    places.add_store_file(&folder.path().join("store/messages.db"));
     assert_found(&places, &planted);
 }
 

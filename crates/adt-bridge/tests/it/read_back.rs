@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::bridge::{Bridge, eventually};
+use crate::bridge::{Bridge, current, eventually};
 
 /// A FHIR server that is away until it is told to be there.
 async fn source() -> (String, Arc<AtomicBool>) {
@@ -61,10 +61,9 @@ async fn a_notification_answered_202_survives_kill_9() {
 
     let _heir = Bridge::start(data.path(), &environment).await;
     for index in 0..10 {
-        let current = data.path().join(format!("store/Patient/p-{index}"));
         let mark = format!("Read-p-{index}");
         eventually("what was promised is delivered", async || {
-            fs::read_to_string(&current).ok().filter(|message| message.contains(&mark))
+            current(data.path(), &format!("p-{index}")).filter(|message| message.contains(&mark))
         })
         .await;
     }

@@ -1,9 +1,9 @@
 //! Files that are whole or not there: temporary, synced, renamed; folder syncs shared; locks between processes.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
         Condvar, Mutex, PoisonError,
@@ -12,26 +12,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::failure;
-use crate::StoreError;
-
-/// Makes the folder and its parents with mode 0700. Leaves the mode of one that is there.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-/// Makes the name of a folder safe from a power failure, and those of the folders above it.
-pub(super) fn sync_folders(path: &Path) -> io::Result<()> {
-    for folder in path.canonicalize()?.ancestors().skip(1) {
-        match File::open(folder) {
-            Ok(folder) => folder.sync_all()?,
-            // Not made by us.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
+use crate::{
+    StoreError,
+    file_system::{failure, make_folder},
+};
 
 /// A folder whose entries are made durable together.
 #[derive(Debug)]

@@ -2,8 +2,10 @@
 
 use std::{collections::BinaryHeap, fs, num::NonZeroUsize, path::Path};
 
-use super::failure;
-use crate::{JobKey, JobPage, Page, ReceivedEntry, ReceivedKey, StoreError, job::JOBS, key::RECEIVED};
+use crate::{
+    JobKey, JobPage, Page, ReceivedEntry, ReceivedKey, StoreError, file_system::failure, job::JOBS,
+    key::RECEIVED,
+};
 
 /// A page of received messages: looks at the files of the page only.
 pub(super) fn page(

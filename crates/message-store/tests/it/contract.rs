@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use message_store::{Config, DirectoryConfig, MemoryStore, MessageStore, S3Config, contract};
+use message_store::{Config, DirectoryConfig, EmbeddedConfig, MemoryStore, MessageStore, S3Config, contract};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory() {
@@ -28,6 +28,17 @@ async fn directory_shared_by_all_promises() {
     for (name, promise) in contract::ALL {
         println!("{name}");
         promise(Arc::clone(&store)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn embedded() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = embedded_store(&folder.path().join("shared.db")).await;
+    for (index, (name, promise)) in contract::ALL.iter().enumerate() {
+        println!("{name}");
+        promise(embedded_store(&folder.path().join(format!("{index}/messages.db"))).await).await;
+        promise(Arc::clone(&shared)).await;
     }
 }
 
@@ -70,6 +81,10 @@ async fn an_unreachable_bucket_is_unavailable_and_never_empty() {
     assert!(error.is_transient());
     assert!(!format!("{error:?}").contains("p-204"), "{error:?}");
     assert!(store.ready().await.is_err());
+}
+
+async fn embedded_store(path: &Path) -> Arc<dyn MessageStore> {
+    Config::Embedded(EmbeddedConfig { path: path.to_owned() }).connect().await.unwrap()
 }
 
 async fn open(path: &Path) -> Arc<dyn MessageStore> {

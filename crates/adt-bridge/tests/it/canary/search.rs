@@ -42,7 +42,22 @@ impl Places {
 
     /// Every column of the queue's file, except the message itself and what the endpoint said.
     pub(crate) fn add_queue_file(&mut self, path: &Path) {
-        let file = rusqlite::Connection::open(path).expect("the queue");
+        self.add_columns(path, "queue column", &[("message", "body"), ("dead_letter", "text")], |_| true);
+    }
+
+    /// Every column of the store's file, except the messages and the contract's `Patient/{id}`.
+    pub(crate) fn add_store_file(&mut self, path: &Path) {
+        self.add_columns(path, "store column", &[("object", "body")], |text| !text.starts_with("Patient/"));
+    }
+
+    fn add_columns(
+        &mut self,
+        path: &Path,
+        place: &str,
+        known: &[(&str, &str)],
+        counts: impl Fn(&str) -> bool,
+    ) {
+        let file = rusqlite::Connection::open(path).expect("a database");
         let mut columns = file
             .prepare(
                 "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table'",
@@ -51,18 +66,19 @@ impl Places {
         let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("columns");
         let mut seen = 0;
         for (table, column) in columns.map(|column: Result<(String, String), _>| column.expect("a column")) {
-            if [("message", "body"), ("dead_letter", "text")].contains(&(table.as_str(), column.as_str())) {
+            if known.contains(&(table.as_str(), column.as_str())) {
                 continue;
             }
             let mut rows =
                 file.prepare(&format!("SELECT CAST({column} AS TEXT) FROM {table}")).expect("rows");
             let values = rows.query_map([], |row| row.get::<_, Option<String>>(0)).expect("values");
-            for value in values {
-                self.add("queue column", value.unwrap_or_default().unwrap_or_default());
+            let values = values.map(|value| value.unwrap_or_default().unwrap_or_default());
+            for value in values.filter(|value| counts(value)) {
+                self.add(place, value);
                 seen += 1;
             }
         }
-        assert!(seen > 0, "the queue holds something");
+        assert!(seen > 0, "the {place}s hold something");
     }
 
     /// Place and line of everything that should not be there.
