@@ -80,7 +80,7 @@ impl Receiver {
             Some(Outcome::Refused(Refusal::ControlIdReused)) => "conflict",
             Some(outcome) => outcome.as_str(),
         };
-        feed.arrived(&Arrival { body, outcome, replies, peer: peer.address.to_string(), fault });
+        feed.arrived(Arrival { body, outcome, replies, peer: peer.address.to_string(), fault });
     }
 
     pub(crate) fn store(&self) -> &dyn MessageStore {

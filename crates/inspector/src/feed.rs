@@ -21,7 +21,7 @@ use crate::summary;
 /// Takes what happens. Clones lead to the same index.
 #[derive(Clone)]
 pub struct Feed {
-    changes: mpsc::Sender<Change>,
+    changes: mpsc::Sender<Told>,
     /// Something was left out.
     behind: Arc<AtomicBool>,
 }
@@ -46,7 +46,7 @@ pub struct Arrival<'a> {
     pub body: &'a Bytes,
     /// What became of it: `stored`, `duplicate`, `stored_with_complaint`, `refused`, `dropped`, or `conflict` where
     /// another message has its name.
-    pub outcome: &'a str,
+    pub outcome: &'static str,
     /// The answers, without framing.
     pub replies: &'a [Vec<u8>],
     /// Who sent it: an address.
@@ -56,7 +56,7 @@ pub struct Arrival<'a> {
 }
 
 impl Feed {
-    pub(crate) fn new(length: usize) -> (Self, mpsc::Receiver<Change>, Arc<AtomicBool>) {
+    pub(crate) fn new(length: usize) -> (Self, mpsc::Receiver<Told>, Arc<AtomicBool>) {
         let (changes, receiver) = mpsc::channel(length);
         let behind = Arc::new(AtomicBool::new(false));
         (Self { changes, behind: Arc::clone(&behind) }, receiver, behind)
@@ -109,32 +109,75 @@ impl Feed {
         self.tell(id.to_owned(), Known::Operated { kind, detail: detail.to_owned() });
     }
 
-    /// It came to the test server and was answered.
-    pub fn arrived(&self, arrival: &Arrival<'_>) {
-        let id =
-            if arrival.outcome == "conflict" { bytes_id(arrival.body) } else { summary_id(arrival.body) };
-        let answer = arrival.replies.last();
-        let read = answer.and_then(|reply| Acknowledgment::from_bytes(reply).ok());
-        let error = read.as_ref().and_then(|read| read.errors.first());
+    /// It came to the test server and was answered. Reads neither: the peer waits.
+    pub fn arrived(&self, arrival: Arrival<'_>) {
         let peer = format!("from {}", arrival.peer);
-        let known = Known::Arrived(crate::index::Arrived {
+        self.put(Told::Arrived(Box::new(Came {
+            at: now(),
             body: arrival.body.clone(),
-            outcome: arrival.outcome.to_owned(),
-            stored: matches!(arrival.outcome, "stored" | "duplicate" | "stored_with_complaint"),
-            acknowledgment: answer.cloned(),
-            ack_code: read.as_ref().map(|read| read.code.as_str().to_owned()).unwrap_or_default(),
-            error_code: error.map(|error| error.code.to_string()).unwrap_or_default(),
-            detail: arrival.fault.as_ref().map_or(peer.clone(), |fault| format!("{peer}; fault: {fault}")),
-        });
-        self.tell(id, known);
+            outcome: arrival.outcome,
+            reply: arrival.replies.last().cloned(),
+            detail: arrival.fault.map_or(peer.clone(), |fault| format!("{peer}; fault: {fault}")),
+        })));
     }
 
     fn tell(&self, id: String, known: Known) {
-        let change = Change { id, at: Timestamp::now().as_microsecond(), known };
-        if self.changes.try_send(change).is_err() && !self.behind.swap(true, Ordering::Relaxed) {
+        self.put(Told::Change(Change { id, at: now(), known }));
+    }
+
+    fn put(&self, told: Told) {
+        if self.changes.try_send(told).is_err() && !self.behind.swap(true, Ordering::Relaxed) {
             tracing::warn!("the inspector is behind; it will look through the store");
         }
     }
+}
+
+/// What goes through the channel; what takes time is done at its end.
+pub(crate) enum Told {
+    Change(Change),
+    Arrived(Box<Came>),
+}
+
+/// A message at the test server, unread.
+pub(crate) struct Came {
+    at: i64,
+    body: Bytes,
+    outcome: &'static str,
+    reply: Option<Vec<u8>>,
+    detail: String,
+}
+
+impl Told {
+    /// What the index is told.
+    pub(crate) fn into_change(self) -> Change {
+        match self {
+            Self::Change(change) => change,
+            Self::Arrived(came) => came.into_change(),
+        }
+    }
+}
+
+impl Came {
+    fn into_change(self) -> Change {
+        let Self { at, body, outcome, reply, detail } = self;
+        let id = if outcome == "conflict" { bytes_id(&body) } else { summary_id(&body) };
+        let read = reply.as_ref().and_then(|reply| Acknowledgment::from_bytes(reply).ok());
+        let error = read.as_ref().and_then(|read| read.errors.first());
+        let known = Known::Arrived(crate::index::Arrived {
+            outcome: outcome.to_owned(),
+            stored: matches!(outcome, "stored" | "duplicate" | "stored_with_complaint"),
+            ack_code: read.as_ref().map(|read| read.code.as_str().to_owned()).unwrap_or_default(),
+            error_code: error.map(|error| error.code.to_string()).unwrap_or_default(),
+            acknowledgment: reply,
+            body,
+            detail,
+        });
+        Change { id, at, known }
+    }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_microsecond()
 }
 
 impl fmt::Debug for Feed {

@@ -19,7 +19,7 @@ use crate::access::{Access, Reading, Token};
 use crate::api;
 use crate::dictionary::Dictionary;
 use crate::faults::Faults;
-use crate::feed::Feed;
+use crate::feed::{Feed, Told};
 use crate::index::{Change, Index, IndexError, Known, OpenError, Row, Writer};
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
@@ -71,7 +71,7 @@ pub struct Inspector {
 struct Writing {
     /// Away while it writes.
     writer: Option<Writer>,
-    changes: mpsc::Receiver<Change>,
+    changes: mpsc::Receiver<Told>,
     behind: Arc<AtomicBool>,
     notify: watch::Sender<u64>,
 }
@@ -220,11 +220,11 @@ impl Inspector {
             let mut batch = Vec::with_capacity(part.len());
             for entry in part {
                 if let Some(body) = self.stored(&entry.key).await {
-                    batch.push(Change {
+                    batch.push(Told::Change(Change {
                         id: entry.key.name().to_owned(),
                         at: microseconds(entry.received_at),
                         known: Known::Found { body },
-                    });
+                    }));
                 }
             }
             writing.apply(batch, self.keep_messages).await?;
@@ -280,11 +280,15 @@ impl Inspector {
 }
 
 impl Writing {
-    async fn apply(&mut self, batch: Vec<Change>, keep: u64) -> Result<(), IndexError> {
+    async fn apply(&mut self, batch: Vec<Told>, keep: u64) -> Result<(), IndexError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let written = self.with(move |writer| writer.apply(batch).and_then(|()| writer.trim(keep))).await;
+        let write = move |writer: &mut Writer| {
+            let batch = batch.into_iter().map(Told::into_change).collect();
+            writer.apply(batch).and_then(|()| writer.trim(keep))
+        };
+        let written = self.with(write).await;
         self.notify.send_modify(|version| *version += 1);
         written.map(drop)
     }

@@ -102,8 +102,8 @@ impl Sut {
     }
 
     /// As the test server tells it.
-    pub(crate) fn arrive(&self, body: &str, outcome: &str, reply: &str) {
-        self.inspector.feed().arrived(&Arrival {
+    pub(crate) fn arrive(&self, body: &str, outcome: &'static str, reply: &str) {
+        self.inspector.feed().arrived(Arrival {
             body: &Bytes::copy_from_slice(body.as_bytes()),
             outcome,
             replies: &[reply.as_bytes().to_vec()],
