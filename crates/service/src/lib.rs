@@ -35,5 +35,6 @@ pub mod health;
 pub mod metrics;
 mod shutdown;
 pub mod telemetry;
+pub mod traces;
 
 pub use shutdown::{Finished, drain, shutdown_on_signal};
