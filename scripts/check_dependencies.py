@@ -27,7 +27,7 @@ ALLOWED = {
     "queue": {"clock", "instruments"},
     "secret-files": {"credentials", "service"},
     "sender": {"clock", "credentials", "hl7v2", "instruments", "mllp", "queue", "service"},
-    "service": {"instruments"},
+    "service": {"credentials", "instruments"},
     "test-hl7-server": {
         "credentials", "fhir-adt", "hl7v2", "inspector", "instruments", "message-store", "mllp", "service",
     },

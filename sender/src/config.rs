@@ -168,6 +168,8 @@ pub struct ServiceConfig {
     pub health: service::health::Config,
     /// Where metrics go beside `/metrics`.
     pub metrics: service::metrics::Config,
+    /// Where traces go.
+    pub traces: service::traces::Config,
     /// Logs.
     pub log: service::telemetry::Config,
 }
@@ -175,8 +177,15 @@ pub struct ServiceConfig {
 impl ServiceConfig {
     /// The defaults of the `sender` program, as TOML.
     pub fn defaults() -> String {
-        [MANUAL, queue::MANUAL, service::metrics::MANUAL, service::health::MANUAL, service::telemetry::MANUAL]
-            .join("\n")
+        [
+            MANUAL,
+            queue::MANUAL,
+            service::metrics::MANUAL,
+            service::traces::MANUAL,
+            service::health::MANUAL,
+            service::telemetry::MANUAL,
+        ]
+        .join("\n")
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     foreign,
     settle::settle,
     shared::{Counts, Shared},
+    spans::Spans,
     table::Held,
 };
 
@@ -66,12 +67,18 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         }
     };
     held.history.attempts += 1;
+    let spans = Spans::begin(&held, open.connection.peer());
     shared.stop_point.reached();
     let outcome = match open.connection.send(&payload).await {
         Ok(()) => exchange(shared, &mut open, &mut held, asked).await,
         Err(error) if error.is_ambiguous() => lost(shared, &mut held, &error, asked.application),
-        Err(error) => return unsent(shared, open, held, &error).await,
+        Err(error) => {
+            spans.unsent();
+            return unsent(shared, open, held, &error).await;
+        }
     };
+    let _attempt =
+        spans.exchanged(outcome.disposition, outcome.acknowledgment.as_ref(), held.history.attempts);
     let facts = &held.delivery.envelope.attributes;
     tracing::info!(
         hl7.control_id = facts.control_id,
@@ -81,8 +88,9 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         mllp.peer = %open.connection.peer(),
         queue.receive_count = held.delivery.receive_count,
         attempts = held.history.attempts,
-        duration_ms = began.elapsed().as_millis(),
+        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         size_bytes = payload.len(),
+        trace_id = facts.trace_id(),
         disposition = outcome.disposition.as_str(),
         "message exchanged"
     );

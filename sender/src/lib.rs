@@ -37,6 +37,7 @@ mod metrics;
 mod poll;
 mod settle;
 mod shared;
+mod spans;
 mod stop_point;
 mod table;
 mod turn;

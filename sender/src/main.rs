@@ -4,7 +4,10 @@ use std::{process::ExitCode, time::Duration};
 
 use clock::Clock;
 use sender::{Dependencies, config::ServiceConfig};
-use service::health::{Health, Question};
+use service::{
+    health::{Health, Question},
+    traces::Traces,
+};
 
 /// SIGTERM to exit at most; below the 30 s after which ECS kills.
 const GRACE: Duration = Duration::from_secs(25);
@@ -26,6 +29,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     service::telemetry::init(&config.log);
     let tables = [service::metrics::METRICS, sender::METRICS, queue::METRICS, credentials::METRICS];
     service::metrics::init(&tables, &config.metrics);
+    let traces = match Traces::start(&config.traces, "sender") {
+        Ok(traces) => traces,
+        Err(error) => return Ok(error.report()),
+    };
     let queue = config.queue.connect().await?;
     let shutdown = service::shutdown_on_signal()?;
     let deps = Dependencies { queue: queue.clone(), clock: Clock::system() };
@@ -43,5 +50,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         result
     };
-    Ok(service::drain(work, shutdown.clone(), GRACE).await)
+    let code = service::drain(work, shutdown.clone(), GRACE).await;
+    traces.end().await;
+    Ok(code)
 }

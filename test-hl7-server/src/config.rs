@@ -146,6 +146,9 @@ pub struct ServiceConfig {
     /// Where metrics go beside `/metrics`.
     #[serde(default)]
     pub metrics: service::metrics::Config,
+    /// Where traces go.
+    #[serde(default)]
+    pub traces: service::traces::Config,
     /// Logs.
     #[serde(default)]
     pub log: service::telemetry::Config,
@@ -158,6 +161,7 @@ impl ServiceConfig {
             inspector::MANUAL,
             fhir_adt::MANUAL,
             service::metrics::MANUAL,
+            service::traces::MANUAL,
             service::health::MANUAL,
             service::telemetry::MANUAL,
         ];

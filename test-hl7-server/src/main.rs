@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use service::health::{Health, Question};
+use service::traces::Traces;
 use test_hl7_server::{Dependencies, Equipment, Inspection, Listeners, ServiceConfig, run_with};
 
 #[tokio::main]
@@ -33,6 +34,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     {
         return Ok(error.report());
     }
+    let traces = match Traces::start(&config.traces, "test-hl7-server") {
+        Ok(traces) => traces,
+        Err(error) => return Ok(error.report()),
+    };
     let store = config.store.connect().await.context("opening the store")?;
     let listeners = Listeners::bind(&config.receiver).await?;
     let inspection = Inspection::of(&config.inspector, config.message, store.clone()).await?;
@@ -47,5 +52,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     });
     let serving = run_with(config.receiver, Dependencies { store }, listeners, equipment, shutdown.clone());
     let work = async { anyhow::Ok(config.health.serve_while(health, serving).await??) };
-    Ok(service::drain(work, shutdown, drain).await)
+    let code = service::drain(work, shutdown, drain).await;
+    traces.end().await;
+    Ok(code)
 }

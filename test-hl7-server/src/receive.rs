@@ -11,6 +11,7 @@ use message_store::{Incoming, MessageStore, NewCurrent, PatientKey, ReceivedKey,
 use mllp::codec::CodecError;
 use mllp::server::Count;
 use mllp::{Frame, Handler, Peer, Reply};
+use service::traces::{Kind, Span};
 use tokio::time::{Instant, timeout_at};
 
 use crate::acknowledge::{Outcome, acknowledge};
@@ -172,6 +173,20 @@ impl Receiver {
 
     /// Stores within the time allowed; a failure that may pass gets a second try.
     pub(crate) async fn keep(&self, plan: Plan, store: &dyn MessageStore) -> Outcome {
+        // HL7 has no header for a trace: it is one of its own, found by the message.
+        let mut span = Span::begin(Kind::Server, "mllp receive", None);
+        if span.is_recording() {
+            span.set("hl7.message", plan.incoming.received.name().to_owned());
+            span.set("network.protocol.name", "mllp");
+        }
+        let outcome = self.keep_in_time(plan, store).await;
+        if let Outcome::StoredWith(_) | Outcome::Refused(_) = &outcome {
+            span.fail("refused");
+        }
+        outcome
+    }
+
+    async fn keep_in_time(&self, plan: Plan, store: &dyn MessageStore) -> Outcome {
         let started = Instant::now();
         for (attempt, share) in [(1, self.store_timeout / 2), (2, self.store_timeout)] {
             let error = match timeout_at(started + share, store.put_incoming(&plan.incoming)).await {

@@ -41,6 +41,8 @@ pub struct Settings {
     pub health: service::health::Config,
     /// Where metrics go beside `/metrics`.
     pub metrics: service::metrics::Config,
+    /// Where traces go.
+    pub traces: service::traces::Config,
     /// How it logs.
     pub log: service::telemetry::Config,
 }
@@ -53,6 +55,7 @@ impl Settings {
             queue::MANUAL,
             message_store::MANUAL,
             service::metrics::MANUAL,
+            service::traces::MANUAL,
             service::health::MANUAL,
             service::telemetry::MANUAL,
         ];

@@ -8,6 +8,7 @@ use message_store::MessageStore;
 use queue::Queue;
 use service::config::{ConfigError, Problem};
 use service::health::{Health, Question};
+use service::traces::Traces;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use transform::{Config, Dependencies, Settings};
@@ -39,10 +40,16 @@ async fn main() -> anyhow::Result<ExitCode> {
         credentials::METRICS,
     ];
     service::metrics::init(&tables, &settings.metrics);
-    Ok(start(settings).await.unwrap_or_else(|error| {
+    let traces = match Traces::start(&settings.traces, "transform") {
+        Ok(traces) => traces,
+        Err(error) => return Ok(error.report()),
+    };
+    let code = start(settings).await.unwrap_or_else(|error| {
         tracing::error!("failed: {error:#}");
         ExitCode::FAILURE
-    }))
+    });
+    traces.end().await;
+    Ok(code)
 }
 
 async fn start(settings: Settings) -> anyhow::Result<ExitCode> {

@@ -59,10 +59,15 @@ pub(crate) fn request_key(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty()).then(|| data_encoding::HEXLOWER.encode(&Sha256::digest(name.as_bytes())))
 }
 
-/// The trace this request belongs to: from `traceparent` (W3C Trace Context) or a new one.
-pub(crate) fn traceparent(headers: &HeaderMap) -> String {
+/// The trace that the caller says this request belongs to (W3C Trace Context).
+pub(crate) fn given_traceparent(headers: &HeaderMap) -> Option<&str> {
     let given = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    match given.filter(|value| is_traceparent(value)) {
+    given.filter(|value| is_traceparent(value))
+}
+
+/// The trace this request belongs to: the caller's or a new one.
+pub(crate) fn traceparent(headers: &HeaderMap) -> String {
+    match given_traceparent(headers) {
         Some(given) => given.to_owned(),
         None => format!("00-{:032x}-{:016x}-00", rand::random::<u128>().max(1), rand::random::<u64>().max(1)),
     }

@@ -39,6 +39,9 @@ mod leaks {
         } else if is("span") {
             let span = tracing::info_span!("planted", family);
             async { tracing::info!("in a span") }.instrument(span).await;
+        } else if is("trace") {
+            service::traces::Span::begin(service::traces::Kind::Client, "planted", None)
+                .set("planted", family);
         } else if is("output") {
             #[expect(clippy::print_stdout, reason = "a leak")]
             {
@@ -63,6 +66,8 @@ mod leaks {
             }
         } else if is("answer") {
             return Err(HookError::UnsupportedInteraction { name: family });
+        } else if is("metric") {
+            metrics::counter!("planted", "family" => family).increment(1);
         } else if is("readiness") {
             *TOLD.lock().unwrap_or_else(PoisonError::into_inner) = family;
         }

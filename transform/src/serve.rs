@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Extension, Router,
     extract::{Request, State},
-    http::header,
+    http::{HeaderMap, header},
     middleware::{self, Next},
     response::Response,
     routing::get,
@@ -16,7 +16,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use service::health::Health;
+use service::{
+    health::Health,
+    traces::{Kind, Span},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -216,9 +219,12 @@ async fn observe(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let traceparent = negotiate::traceparent(request.headers());
     let verb = request.method().clone();
     let (method, route) = (method(&request), routes::pattern(hook.base(), request.uri().path()));
+    let mut trace = trace(method, route, request.headers());
+    // What is done for this request goes below our span where there is one, else below the caller's.
+    let own = trace.as_ref().and_then(Span::traceparent);
+    let traceparent = own.unwrap_or_else(|| negotiate::traceparent(request.headers()));
     let trace_id = negotiate::trace_id(&traceparent).to_owned();
     let span = tracing::info_span!("request", trace_id, http.method = method, http.route = route);
     let caller = Caller::default();
@@ -231,6 +237,12 @@ async fn observe(
     if !OPERATIONAL.contains(&route) {
         hook.metrics().request(&verb, response.status(), started.elapsed());
     }
+    if let Some(trace) = &mut trace {
+        trace.set("http.response.status_code", u32::from(response.status().as_u16()));
+        if response.status().is_server_error() {
+            trace.fail("server_error");
+        }
+    }
     let closes = response.headers().contains_key(header::CONNECTION);
     span.in_scope(|| {
         tracing::info!(http.status = response.status().as_u16(), duration_ms, closes, "answered");
@@ -239,6 +251,18 @@ async fn observe(
         }
     });
     response
+}
+
+/// The span of a request, below its caller's. None for those that only ask how we are.
+fn trace(method: &'static str, route: &'static str, headers: &HeaderMap) -> Option<Span> {
+    if OPERATIONAL.contains(&route) {
+        return None;
+    }
+    let mut span =
+        Span::begin(Kind::Server, format_args!("{method} {route}"), negotiate::given_traceparent(headers));
+    span.set("http.request.method", if method == "other" { "_OTHER" } else { method });
+    span.set("http.route", route);
+    Some(span)
 }
 
 /// A method of the standard by name; any other one is text of the client.

@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) inspector: inspector::Config,
     pub(crate) health: service::health::Config,
     pub(crate) metrics: service::metrics::Config,
+    pub(crate) traces: service::traces::Config,
     pub(crate) log: service::telemetry::Config,
 }
 
@@ -68,6 +69,7 @@ impl Default for Config {
             inspector: inspector::Config::default(),
             health: service::health::Config::default(),
             metrics: service::metrics::Config::default(),
+            traces: service::traces::Config::default(),
             log: service::telemetry::Config::default(),
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clock::Clock;
-use service::health::Health;
+use service::{health::Health, traces::Traces};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -29,6 +29,7 @@ use crate::{
 pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
     let config = load(cli)?;
     config.hook.check()?;
+    let traces = Traces::start(&config.traces, "transform")?;
     let shutdown = service::shutdown_on_signal()?;
     let dependencies = transform::Dependencies {
         queue: queue(&config).await?,
@@ -51,7 +52,9 @@ pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
         close(queue).await;
         result?.map_err(anyhow::Error::from)
     };
-    Ok(service::drain(work, shutdown.clone(), GRACE).await)
+    let code = service::drain(work, shutdown.clone(), GRACE).await;
+    traces.end().await;
+    Ok(code)
 }
 
 pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode, Failure> {
@@ -62,6 +65,7 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
             .hint("ADT_BRIDGE__SENDER__ENDPOINT__ADDRESS=host:port, or [sender.endpoint] in the file"));
     }
     config.sender.validate()?;
+    let traces = Traces::start(&config.traces, "sender")?;
     let shutdown = service::shutdown_on_signal()?;
     let queue = queue(&config).await?;
     let admin = match &arguments.data_dir {
@@ -90,7 +94,9 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
         close(queue).await;
         result?.map_err(anyhow::Error::from)
     };
-    Ok(service::drain(work, shutdown.clone(), GRACE).await)
+    let code = service::drain(work, shutdown.clone(), GRACE).await;
+    traces.end().await;
+    Ok(code)
 }
 
 pub(crate) async fn receiver(cli: &Cli, arguments: &ReceiverArgs) -> Result<ExitCode, Failure> {
@@ -104,6 +110,7 @@ pub(crate) async fn receiver(cli: &Cli, arguments: &ReceiverArgs) -> Result<Exit
         ca.ensure(SystemTime::now()).map_err(|error| Failure::internal(chain("tls", &error)))?;
     }
     config.receiver.validate()?;
+    let traces = Traces::start(&config.traces, "test-hl7-server")?;
     let shutdown = service::shutdown_on_signal()?;
     let dependencies = test_hl7_server::Dependencies { store: store(&config).await? };
     let listeners = test_hl7_server::Listeners::bind(&config.receiver)
@@ -128,7 +135,9 @@ pub(crate) async fn receiver(cli: &Cli, arguments: &ReceiverArgs) -> Result<Exit
     let serving =
         test_hl7_server::run_with(config.receiver, dependencies, listeners, equipment, shutdown.clone());
     let work = async { anyhow::Ok(config.health.serve_while(health, serving).await??) };
-    Ok(service::drain(work, shutdown, GRACE).await)
+    let code = service::drain(work, shutdown, GRACE).await;
+    traces.end().await;
+    Ok(code)
 }
 
 type Checked<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;

@@ -140,9 +140,13 @@ impl Config {
             // `up` puts the address of its own receiver here.
             sender.endpoint.address = self.receiver.listen.clone();
         }
-        for checked in
-            [sender.validate(), self.receiver.validate(), self.health.validate(), self.metrics.validate()]
-        {
+        for checked in [
+            sender.validate(),
+            self.receiver.validate(),
+            self.health.validate(),
+            self.metrics.validate(),
+            self.traces.validate(),
+        ] {
             problems.extend(checked.err().iter().flat_map(|error| error.problems().iter().cloned()));
         }
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(problems)) }

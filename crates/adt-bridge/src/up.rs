@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
 use serde_json::json;
+use service::traces::Traces;
 
 use crate::{
     cli::{Cli, UpArgs},
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
         stays_on_this_machine(listen, config.hook.auth.asks())?;
     }
     config.hook.check()?;
+    let traces = Traces::start(&config.traces, "adt-bridge")?;
     // Before anything is opened, so that a signal during the start is not lost.
     let shutdown = service::shutdown_on_signal()?;
     let stack = Stack::prepare(config, &arguments.data_dir, listen).await?;
@@ -44,7 +46,9 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
         as_text(&stack, &arguments.data_dir)
     };
     output::line(start)?;
-    Ok(service::drain(stack.run(shutdown.clone()), shutdown, GRACE).await)
+    let code = service::drain(stack.run(shutdown.clone()), shutdown, GRACE).await;
+    traces.end().await;
+    Ok(code)
 }
 
 fn parse(setting: &str, address: &str) -> Result<SocketAddr, Failure> {

@@ -75,6 +75,13 @@ pub struct Attributes {
     pub traceparent: Option<String>,
 }
 
+impl Attributes {
+    /// The trace id within [`traceparent`](Self::traceparent), for log lines.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.traceparent.as_deref()?.split('-').nth(1)
+    }
+}
+
 /// Ordering group: 1 to 128 characters of `A-Z a-z 0-9 - _ .`, never PHI.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(String);

@@ -19,6 +19,9 @@ mod span;
 
 pub use span::{Kind, Span, Value};
 
+/// The settings of `[traces]` with their defaults and what they mean, as TOML.
+pub const MANUAL: &str = include_str!("traces.toml");
+
 /// The `[traces]` section.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -83,19 +86,25 @@ impl Config {
     /// # Errors
     /// An `endpoint` in a build that exports nothing, or one that is no URL; a `headers_file` that cannot be used.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_in(cfg!(feature = "otel"))
+    }
+
+    /// In a build that exports traces, or in one that does not.
+    fn validate_in(&self, exports: bool) -> Result<(), ConfigError> {
+        let wrong = |setting: &str, text: String| {
+            Err(ConfigError::new(vec![Problem::new(format!("traces.{setting}"), text)]))
+        };
         match &self.endpoint {
             None => Ok(()),
-            #[cfg(not(feature = "otel"))]
-            Some(_) => {
+            Some(_) if !exports => {
                 let text = "this build exports no traces; `cargo build --features otel` makes one that does";
-                Err(ConfigError::new(vec![Problem::new("traces.endpoint", text)]))
+                wrong("endpoint", text.to_owned())
             }
             #[cfg(feature = "otel")]
-            Some(endpoint) => {
-                export::check(endpoint, self.headers_file.as_deref()).map_err(|(setting, text)| {
-                    ConfigError::new(vec![Problem::new(format!("traces.{setting}"), text)])
-                })
-            }
+            Some(endpoint) => export::check(endpoint, self.headers_file.as_deref())
+                .or_else(|(setting, text)| wrong(setting, text)),
+            #[cfg(not(feature = "otel"))]
+            Some(_) => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@ use fhir_adt::Interaction;
 use message_store::PatientKey;
 use queue::{Attributes, DeduplicationId, Envelope, Sent};
 use serde_json::{Value, json};
+use service::traces::{Kind, Span};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -165,9 +166,11 @@ impl Composed {
                 crate::planted::leak(hook, &mut envelope).await?;
                 envelope
             };
+            let (envelope, mut span) = traced(envelope, write);
             let Attributes { control_id, event, .. } = envelope.attributes.clone();
             let size_bytes = envelope.body.len();
-            let sent = hook.queue().send(envelope).await?;
+            let sent = hook.queue().send(envelope).await.inspect_err(|_| span.fail("not_queued"))?;
+            drop(span);
             let repeated = matches!(sent, Sent::Duplicate { .. });
             tracing::info!(
                 hl7.control_id = control_id,
@@ -262,6 +265,25 @@ fn stamp(resource: &mut Value, patient: &PatientKey, updated: Stamp, key: Option
         }
         members.insert("lastUpdated".to_owned(), json!(updated.to_string()));
     }
+}
+
+/// The span of a message that is queued, below the request's; the message carries it on.
+fn traced(mut envelope: Envelope, write: &Write) -> (Envelope, Span) {
+    let mut span = Span::begin(Kind::Producer, "send adt", Some(&write.traceparent));
+    if let Some(traceparent) = span.traceparent() {
+        envelope.attributes.traceparent = Some(traceparent);
+    }
+    if !span.is_recording() {
+        return (envelope, span);
+    }
+    span.set("messaging.system", "adt-bridge");
+    span.set("messaging.destination.name", "adt");
+    span.set("messaging.operation.name", "send");
+    span.set("messaging.operation.type", "send");
+    span.set("messaging.message.id", envelope.attributes.control_id.clone());
+    span.set("messaging.message.body.size", envelope.body.len());
+    span.set("hl7.trigger_event", envelope.attributes.event.clone());
+    (envelope, span)
 }
 
 /// The patients that `link` names, as far as they are known here.

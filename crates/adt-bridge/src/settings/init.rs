@@ -50,12 +50,15 @@ impl Role {
                 "receiver",
                 "inspector",
                 "metrics",
+                "traces",
                 "health",
                 "log",
             ],
-            Self::Hook => &["hook", "message", "queue", "store", "metrics", "health", "log"],
-            Self::Sender => &["sender", "queue", "metrics", "health", "log"],
-            Self::Receiver => &["receiver", "inspector", "message", "store", "metrics", "health", "log"],
+            Self::Hook => &["hook", "message", "queue", "store", "metrics", "traces", "health", "log"],
+            Self::Sender => &["sender", "queue", "metrics", "traces", "health", "log"],
+            Self::Receiver => {
+                &["receiver", "inspector", "message", "store", "metrics", "traces", "health", "log"]
+            }
         }
     }
 }
@@ -96,6 +99,7 @@ fn manual() -> Result<Manual, Failure> {
         inspector::MANUAL,
         service::telemetry::MANUAL,
         service::metrics::MANUAL,
+        service::traces::MANUAL,
         service::health::MANUAL,
     ];
     Manual::parse(&texts).map_err(Failure::internal)

@@ -23,7 +23,10 @@ use self::{
     marked::{patient, with},
     search::{MARKER, Places, leaks},
 };
-use crate::bridge::{Bridge, DEADLINE, command, eventually};
+use crate::{
+    bridge::{Bridge, DEADLINE, command, eventually},
+    collector::Collector,
+};
 
 const PERSISTENCE: &str = "/persistence/Patient";
 const FHIR: &str = "/fhir/Patient";
@@ -47,7 +50,9 @@ async fn no_value_leaves_processes_queue_and_bucket() {
     fs::write(&file, settings).unwrap();
     bridge.through_shell(&format!("export ADT_BRIDGE_CONFIG='{}' RUST_LOG=trace", file.display()));
     let receiver = bridge.receiver_address();
+    let collector = Collector::start().await;
     bridge.set("SENDER__ENDPOINT__ADDRESS", receiver).set("LOG__FORMAT", "text");
+    bridge.set("TRACES__ENDPOINT", collector.url());
     for role in [Role::Hook, Role::Receiver, Role::Sender] {
         bridge.start(role).await.unwrap();
     }
@@ -62,6 +67,7 @@ async fn no_value_leaves_processes_queue_and_bucket() {
     assert!(stub.wait_until(DEADLINE, delivered).await, "{}", bridge.output());
     peers_talk_nonsense(receiver).await;
     caller.look("/readyz?verbose", "readiness").await;
+    caller.look("/metrics", "metrics").await;
 
     let mut places = caller.places;
     for arguments in
@@ -81,6 +87,7 @@ async fn no_value_leaves_processes_queue_and_bucket() {
         assert!(log.contains(said), "{said}: {log}");
     }
     places.add("log", log);
+    places.add("span", collector.said());
     for head in stub.heads() {
         // The contract's one exception.
         let (first, rest) = head.split_once('\n').unwrap();
@@ -98,6 +105,8 @@ async fn no_value_leaves_processes_queue_and_bucket() {
         "readiness",
         "command",
         "log",
+        "metrics",
+        "span",
         "queue call",
         "bucket call",
         "object key",
@@ -292,9 +301,12 @@ async fn no_value_leaves_one_process_whatever_the_endpoint_says() {
         .rule(When::Contains("unanswered".into()), vec![Step::Store, Step::Stall]);
     let endpoint = Endpoint::start(script).await.unwrap();
     let address = endpoint.address().to_string();
+    let collector = Collector::start().await;
+    let traces = collector.url();
     let environment = [
         ("RUST_LOG", "trace"),
         ("ADT_BRIDGE_PLANTED_LEAKS", "1"),
+        ("ADT_BRIDGE__TRACES__ENDPOINT", traces.as_str()),
         ("ADT_BRIDGE__LOG__FORMAT", "json"),
         ("ADT_BRIDGE__INSPECTOR__MASK", "true"),
         ("ADT_BRIDGE__SENDER__ENDPOINT__ADDRESS", address.as_str()),
@@ -342,6 +354,7 @@ async fn no_value_leaves_one_process_whatever_the_endpoint_says() {
         places.add("command", run(data, arguments));
     }
     caller.look("/readyz?verbose", "readiness").await;
+    caller.look("/metrics", "metrics").await;
     let id = format!("{MARKER}-unanswered");
     let last = patient(&id, &format!("{MARKER}unanswered"));
     caller.json(201, ("PUT", &format!("{PERSISTENCE}/{id}")), &last).await;
@@ -370,11 +383,21 @@ async fn no_value_leaves_one_process_whatever_the_endpoint_says() {
         assert!(log.contains(said), "{said}: {log}");
     }
     places.add("log", log);
+    places.add("span", collector.said());
     places.add_names(data);
     places.add_queue_file(&data.join("queue/queue.db"));
     places.add_store_file(&data.join("store/messages.db"));
-    let searched = ["error body", "command", "readiness", "log", "file name", "queue column", "store column"];
-    places.assert_searched(&searched);
+    places.assert_searched(&[
+        "error body",
+        "command",
+        "readiness",
+        "metrics",
+        "log",
+        "span",
+        "file name",
+        "queue column",
+        "store column",
+    ]);
     places.assert_clean();
 }
 
@@ -391,9 +414,12 @@ async fn a_planted_leak_is_found() {
     // Nothing is delivered: what is queued stays there to be looked at.
     let endpoint = Endpoint::start(Script::accept().arrival(Arrival::Stall)).await.unwrap();
     let address = endpoint.address().to_string();
+    let collector = Collector::start().await;
+    let traces = collector.url();
     let environment = [
         ("RUST_LOG", "trace"),
         ("ADT_BRIDGE_PLANTED_LEAKS", "1"),
+        ("ADT_BRIDGE__TRACES__ENDPOINT", traces.as_str()),
         ("ADT_BRIDGE__SENDER__ENDPOINT__ADDRESS", address.as_str()),
         ("ADT_BRIDGE__SENDER__DRAIN", "1s"),
     ];
@@ -409,6 +435,8 @@ async fn a_planted_leak_is_found() {
         ("key", "store column"),
         ("answer", "error body"),
         ("readiness", "readiness"),
+        ("metric", "metrics"),
+        ("trace", "span"),
         ("panicsaid", "log"),
     ];
     for (leak, _) in planted {
@@ -429,10 +457,12 @@ async fn a_planted_leak_is_found() {
             .await;
     }
     caller.look("/readyz?verbose", "readiness").await;
+    caller.look("/metrics", "metrics").await;
     bridge.process.signal(Signal::TERM).unwrap();
     bridge.process.wait(DEADLINE).await.unwrap();
     let mut places = caller.places;
     places.add("log", bridge.process.output());
+    places.add("span", collector.said());
     places.add_names(folder.path());
     places.add_queue_file(&folder.path().join("queue/queue.db"));
     places.add_store_file(&folder.path().join("store/messages.db"));

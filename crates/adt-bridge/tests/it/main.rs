@@ -10,6 +10,7 @@
 mod backfill;
 mod bridge;
 mod canary;
+mod collector;
 mod command_line;
 mod concurrent_writers;
 mod crash;
@@ -24,3 +25,4 @@ mod operator;
 mod read_back;
 mod sending;
 mod shutdown;
+mod traces;

@@ -41,6 +41,7 @@ impl Export {
     /// What is wrong with the endpoint.
     pub(super) fn start(endpoint: &str, config: &Config, role: &'static str) -> Result<Self, String> {
         let url = url(endpoint)?;
+        credentials::install_provider();
         let client = Client {
             http: client(&url)?,
             headers: config.headers_file.clone(),

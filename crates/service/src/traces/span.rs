@@ -41,7 +41,7 @@ pub struct Span {
 
 impl Span {
     /// Begins a span below the one that `parent` names, a W3C `traceparent`; a trace of its own without one.
-    pub fn begin(kind: Kind, name: impl Into<Cow<'static, str>>, parent: Option<&str>) -> Self {
+    pub fn begin(kind: Kind, name: impl fmt::Display, parent: Option<&str>) -> Self {
         #[cfg(feature = "otel")]
         {
             let inner = super::export::tracer().map(|tracer| {
@@ -50,7 +50,10 @@ impl Span {
                     Some(parent) => context.with_remote_span_context(parent),
                     None => context,
                 };
-                tracer.build_with_context(SpanBuilder::from_name(name).with_kind(kind.into()), &context)
+                tracer.build_with_context(
+                    SpanBuilder::from_name(name.to_string()).with_kind(kind.into()),
+                    &context,
+                )
             });
             Self { inner }
         }
@@ -63,7 +66,7 @@ impl Span {
 
     /// Begins a span below this one.
     #[must_use]
-    pub fn child(&self, kind: Kind, name: impl Into<Cow<'static, str>>) -> Self {
+    pub fn child(&self, kind: Kind, name: impl fmt::Display) -> Self {
         Self::begin(kind, name, self.traceparent().as_deref())
     }
 
@@ -79,12 +82,20 @@ impl Span {
         None
     }
 
+    /// Whether somebody will see it: attributes that cost something to make need not be made otherwise.
+    pub fn is_recording(&self) -> bool {
+        #[cfg(feature = "otel")]
+        {
+            self.inner.as_ref().is_some_and(|inner| inner.is_recording())
+        }
+        #[cfg(not(feature = "otel"))]
+        false
+    }
+
     /// Adds an attribute, named by the semantic conventions of OpenTelemetry where they have a name.
     pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         #[cfg(feature = "otel")]
-        if let Some(inner) = &mut self.inner
-            && inner.is_recording()
-        {
+        if let Some(inner) = &mut self.inner {
             inner.set_attribute(match value.into() {
                 Value::Text(text) => KeyValue::new(name, text),
                 Value::Number(number) => KeyValue::new(name, number),
