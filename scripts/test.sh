@@ -59,6 +59,9 @@ cargo test --workspace --all-features --locked --no-fail-fast -- --include-ignor
 step "Other people's software: python-hl7, hl7apy, FHIR Works on AWS"
 .venv/bin/python scripts/interop.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
 
+step "Every command of README and docs"
+python3 scripts/docs_commands.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
+
 step "The hook against its OpenAPI document"
 .venv/bin/python scripts/openapi.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
 
