@@ -1,5 +1,5 @@
 # Every target runs on a machine with Rust, Node and Python alone; the rest is installed on first use.
-.PHONY: check test cdk e2e soak fuzz deny doc fmt run demo
+.PHONY: check test cdk e2e soak fuzz deny doc fmt run demo dist
 
 check:  ## Format, lints, dependency rules, documentation
 	scripts/check.sh
@@ -27,6 +27,9 @@ doc:  ## Documentation of the crates
 
 fmt:  ## Formats the code
 	cargo fmt --all
+
+dist:  ## A release of this machine's target into dist/: programs, manual, bill of materials, checksums
+	scripts/dist.sh
 
 run:  ## The whole bridge on this machine
 	cargo run --locked -- up

@@ -62,6 +62,9 @@ step "Other people's software: python-hl7, hl7apy, FHIR Works on AWS"
 step "Every command of README and docs"
 python3 scripts/docs_commands.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
 
+step "A release, packed from what was built already"
+.venv/bin/python scripts/check_dist.py "${CARGO_TARGET_DIR:-target}/debug"
+
 step "The hook against its OpenAPI document"
 .venv/bin/python scripts/openapi.py "${CARGO_TARGET_DIR:-target}/debug/adt-bridge"
 
