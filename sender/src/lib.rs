@@ -46,7 +46,7 @@ pub use config::{Config, MANUAL};
 pub use error::Error;
 pub use metrics::METRICS;
 
-use self::{ledger::Ledger, shared::Shared, stop_point::StopPoint};
+use self::{breaker::State, ledger::Ledger, shared::Shared, stop_point::StopPoint};
 
 /// What the sender needs, already built.
 #[derive(Debug, Clone)]
@@ -131,6 +131,7 @@ async fn deliver_all(
         Arc::new(Shared::new(config, deps.clone(), connector, ledger, stop_point, turn, stop.clone()));
     measure_queue(&shared.queue);
     measure_certificate(&shared);
+    tell_endpoint(&shared);
     let settled = CancellationToken::new();
     let (work, background) = (TaskTracker::new(), TaskTracker::new());
     work.spawn(poll::run(Arc::clone(&shared)));
@@ -194,6 +195,17 @@ fn measure_certificate(shared: &Arc<Shared>) {
             credentials::tell_expiry("sender", certificate);
         }
         std::future::ready(())
+    });
+}
+
+/// An endpoint that is away does not make this process unready; it is told all the same.
+fn tell_endpoint(shared: &Arc<Shared>) {
+    let shared = Arc::downgrade(shared);
+    service::health::tell("endpoint", move || match shared.upgrade().map(|shared| shared.breaker_state()) {
+        None => "stopped".to_owned(),
+        Some(State::Closed) => "sending".to_owned(),
+        Some(State::Open { cause, .. }) => format!("paused: {}", cause.as_str()),
+        Some(State::HalfOpen { cause, .. }) => format!("tried again after: {}", cause.as_str()),
     });
 }
 

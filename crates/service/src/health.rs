@@ -7,11 +7,12 @@
 //! over HTTP answers it on the address of its `[health]` section ([`Config`]).
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -45,6 +46,16 @@ struct Detail {
     name: &'static str,
     tell: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
 }
+
+/// Tells something of a peer in `/readyz?verbose` of this process, wherever that is served: a state, in a few words. The
+/// same name again takes the place of the first. It does not decide whether the process is ready.
+pub fn tell(name: &'static str, state: impl Fn() -> String + Send + Sync + 'static) {
+    PEERS.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Box::new(state));
+}
+
+/// One for a process, as its peers are.
+static PEERS: Mutex<BTreeMap<&'static str, Peer>> = Mutex::new(BTreeMap::new());
+type Peer = Box<dyn Fn() -> String + Send + Sync>;
 
 struct Check {
     name: &'static str,
@@ -165,6 +176,9 @@ async fn ready(
     if verbose {
         for detail in health.details.iter() {
             answer[detail.name] = (detail.tell)();
+        }
+        for (name, state) in PEERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            answer[*name] = state().into();
         }
     }
     (status, Json(answer))

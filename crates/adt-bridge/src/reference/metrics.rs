@@ -51,6 +51,9 @@ A counter of one label begins at zero with its process; everything else appears 
 `[metrics] emf = true` also writes to standard output, for CloudWatch, every `[metrics] emf_interval`: namespace `adt-bridge`,
 labels as dimensions, a counter as what was added since the last line.
 
+Alert rules and a dashboard are in [observability](../../observability/README.md); what shows when something breaks is in
+[failures](../explanation/failures.md).
+
 ";
 
 const HEAD: &str = "| Metric | Kind | Unit | Labels | Says | EMF |\n| --- | --- | --- | --- | --- | --- |\n";
