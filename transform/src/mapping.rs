@@ -145,12 +145,13 @@ impl Mapping {
         key: Option<&str>,
         shown_as: &str,
     ) -> Option<(Converted, String)> {
+        let started = Instant::now();
         let last_updated = facts.stamp.to_string();
         let stamp = VersionStamp { last_updated: &last_updated, version_id: key, shown_as: Some(shown_as) };
         let write = JsonWrite { json, interaction, stamp: Some(stamp), read_back: true };
         let mut conversion = self.mapper(facts).ordinary_to_adt(&write, &self.context(facts))?;
         let shown = String::from_utf8(conversion.read_back.take()?).ok()?;
-        Some((converted(conversion), shown))
+        Some((self.converted(conversion, started), shown))
     }
 
     /// The message of a delete when nothing but the id is known.

@@ -27,7 +27,7 @@ fn declaration(name: &str) -> &'static Metric {
 fn selectors(expression: &str) -> Vec<(&str, &str)> {
     let mut selectors = Vec::new();
     for (start, _) in expression.match_indices("adt_bridge_") {
-        let rest = &expression[start..];
+        let (_, rest) = expression.split_at(start);
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         let (name, behind) = rest.split_at(end);
         let inside = behind.strip_prefix('{').map_or("", |inside| inside.split('}').next().unwrap_or(inside));
