@@ -36,6 +36,9 @@ pub enum Error {
     /// The `[message]` section cannot be used.
     #[error("[message]: {0}")]
     Mapping(#[source] fhir_adt::ConfigError),
+    /// The settings cannot be read again.
+    #[error("{0}")]
+    Settings(#[source] service::config::ConfigError),
     /// The `[hook.auth]` section cannot be used.
     #[error(transparent)]
     Auth(#[from] AuthConfigError),

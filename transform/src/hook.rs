@@ -21,15 +21,16 @@ use queue::{GroupId, Queue};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
-    BackfillConfig, Config, Dependencies, Error, Handling, OnRefused, OrderingScope,
+    BackfillConfig, Config, Dependencies, Error, FollowedMessage, Handling, OnRefused, OrderingScope,
     backfill::{self, Pace},
     body,
     error::HookError,
     fhir::{self, notification::Progress},
+    followed::CurrentMapping,
     given::Given,
     mapping::Mapping,
     metrics::Metrics,
@@ -45,7 +46,7 @@ use crate::{
 
 /// What all requests share.
 pub(crate) struct Hook {
-    mapping: Mapping,
+    mapping: CurrentMapping,
     metrics: Arc<Metrics>,
     queue: Arc<dyn Queue>,
     store: Arc<dyn MessageStore>,
@@ -77,12 +78,19 @@ pub(crate) struct Hook {
 }
 
 impl Hook {
-    pub(crate) fn new(config: &Config, dependencies: Dependencies) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: &Config,
+        message: Option<FollowedMessage>,
+        dependencies: Dependencies,
+    ) -> Result<Self, Error> {
         let hook = &config.hook;
         let sources = Sources::new(&hook.source, &hook.jobs, Arc::clone(&dependencies.store))?;
         let metrics = Arc::new(Metrics::new());
+        let (destination, measured) = (hook.destination.clone(), Arc::clone(&metrics));
+        let make = move |message| Mapping::new(message, destination.clone(), Arc::clone(&measured));
+        let mapping = CurrentMapping::new(config.message.clone(), message, make)?;
         Ok(Self {
-            mapping: Mapping::new(config.message.clone(), hook.destination.clone(), Arc::clone(&metrics))?,
+            mapping,
             metrics,
             queue: dependencies.queue,
             store: dependencies.store,
@@ -199,8 +207,14 @@ impl Hook {
         self.requests.try_acquire().map_err(|_| HookError::TooManyRequests)
     }
 
-    pub(crate) fn mapping(&self) -> &Mapping {
-        &self.mapping
+    /// The mapping of this moment; a write takes it once.
+    pub(crate) fn mapping(&self) -> Arc<Mapping> {
+        self.mapping.get()
+    }
+
+    /// Follows the settings file until `shutdown`.
+    pub(crate) async fn watch_mapping(&self, shutdown: CancellationToken) {
+        self.mapping.watch(shutdown).await;
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

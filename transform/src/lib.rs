@@ -29,6 +29,7 @@ mod config;
 mod envelope;
 mod error;
 mod fhir;
+mod followed;
 mod gate;
 mod given;
 mod hook;
@@ -70,6 +71,7 @@ pub use auth::{
 pub use backfill::BackfillConfig;
 pub use config::{Config, Handling, HookConfig, MANUAL, OnRefused, OrderingScope, Settings};
 pub use error::Error;
+pub use followed::{FollowedMessage, message_problems};
 pub use metrics::METRICS;
 pub use source::{
     AssertionAlgorithm, CatchUpConfig, CredentialsConfig, Export, ExportFile, History, HistoryError,
@@ -100,12 +102,26 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    run_following(config, None, dependencies, listener, shutdown).await
+}
+
+/// As [`run`], with a `[message]` section that follows its file: a change is used for the next write.
+///
+/// # Errors
+/// As [`run`], and [`Error::Settings`].
+pub async fn run_following(
+    config: Config,
+    message: Option<FollowedMessage>,
+    dependencies: Dependencies,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     config.hook.check()?;
     let gate = Arc::new(gate::Gate::new(&config.hook, dependencies.clock.clone())?);
     let tls = config.hook.server_tls()?;
     let queue = Arc::clone(&dependencies.queue);
     measure_queue(&queue);
-    let hook = Arc::new(hook::Hook::new(&config, dependencies)?);
+    let hook = Arc::new(hook::Hook::new(&config, message, dependencies)?);
     tls.as_ref().inspect(|tls| measure_certificate(tls));
     hook.sources().start(source::writer(&hook));
     let stop = shutdown.child_token();

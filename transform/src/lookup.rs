@@ -13,6 +13,7 @@ use crate::{
 /// # Errors
 /// 503 when the store cannot say, never 404: that would read as "there is no such patient".
 pub(crate) async fn patient(hook: &Hook, patient: &PatientKey) -> Result<Record, HookError> {
-    let read = record::read(hook.store(), hook.mapping(), patient);
+    let mapping = hook.mapping();
+    let read = record::read(hook.store(), &mapping, patient);
     tokio::time::timeout(hook.request_timeout(), read).await.unwrap_or(Err(HookError::ReadTimeout))
 }

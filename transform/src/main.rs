@@ -4,20 +4,22 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clock::Clock;
+use fhir_adt::MappingConfig;
 use message_store::MessageStore;
 use queue::Queue;
-use service::config::{ConfigError, Problem};
+use service::config::{ConfigError, Problem, Source};
 use service::health::{Health, Question};
 use service::traces::Traces;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use transform::{Config, Dependencies, Settings};
+use transform::{Config, Dependencies, FollowedMessage, Settings};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let question = Question::from_arguments(std::env::args_os().skip(1)).map_err(anyhow::Error::msg)?;
-    let settings: Settings = match service::config::load(&Settings::defaults(), None) {
-        Ok(settings) => settings,
+    let source = Source::new(Settings::defaults(), None);
+    let (settings, origins): (Settings, _) = match source.load() {
+        Ok(loaded) => loaded,
         Err(error) => return Ok(error.report()),
     };
     if let Some(question) = question {
@@ -27,8 +29,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Err(error) = settings.health.validate().and(settings.metrics.validate()) {
         return Ok(error.report());
     }
-    if let Err(error) = settings.hook.check() {
-        return Ok(ConfigError::new(vec![Problem::new("[hook]", error.to_string())]).report());
+    let mut problems = transform::message_problems(&settings.message, &origins);
+    problems.extend(settings.hook.check().err().map(|error| Problem::new("[hook]", error.to_string())));
+    if !problems.is_empty() {
+        return Ok(ConfigError::new(problems).report());
     }
     credentials::install_provider();
     service::telemetry::init(&settings.log);
@@ -44,7 +48,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Ok(traces) => traces,
         Err(error) => return Ok(error.report()),
     };
-    let code = start(settings).await.unwrap_or_else(|error| {
+    let code = start(settings, source).await.unwrap_or_else(|error| {
         tracing::error!("failed: {error:#}");
         ExitCode::FAILURE
     });
@@ -52,7 +56,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-async fn start(settings: Settings) -> anyhow::Result<ExitCode> {
+async fn start(settings: Settings, source: Source) -> anyhow::Result<ExitCode> {
     let queue = settings.queue.connect().await.context("queue")?;
     let store = settings.store.connect().await.context("store")?;
     let listener = TcpListener::bind(settings.hook.listen).await.context("hook.listen")?;
@@ -61,11 +65,21 @@ async fn start(settings: Settings) -> anyhow::Result<ExitCode> {
     let config = Config { hook: settings.hook, message: settings.message };
     let health = health(&queue, &store, &shutdown);
     let dependencies = Dependencies { queue: Arc::clone(&queue), store, clock: Clock::system() };
-    let serving = transform::run(config, dependencies, listener, shutdown.clone());
+    let followed = source.file().map(|file| FollowedMessage::new(file.to_owned(), message(source.clone())));
+    let serving = transform::run_following(config, followed, dependencies, listener, shutdown.clone());
     let work = async { anyhow::Ok(settings.health.serve_while(health, serving).await??) };
     let code = service::drain(work, shutdown, GRACE).await;
     queue.close().await.context("queue")?;
     Ok(code)
+}
+
+/// Reads `[message]` again, and says where each of its problems stands.
+fn message(source: Source) -> impl Fn() -> Result<MappingConfig, ConfigError> + Send + Sync {
+    move || {
+        let (settings, origins): (Settings, _) = source.load()?;
+        let problems = transform::message_problems(&settings.message, &origins);
+        if problems.is_empty() { Ok(settings.message) } else { Err(ConfigError::new(problems)) }
+    }
 }
 
 /// The checks that the hook's own `/readyz` has.

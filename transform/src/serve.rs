@@ -55,6 +55,10 @@ pub(crate) async fn serve(
     let limit = Arc::new(Semaphore::new(config.max_connections));
     let connections = TaskTracker::new();
     connections.spawn(gate.watch(shutdown.clone()));
+    {
+        let (hook, shutdown) = (Arc::clone(&hook), shutdown.clone());
+        connections.spawn(async move { hook.watch_mapping(shutdown).await });
+    }
     if let Some(tls) = tls.clone() {
         let shutdown = shutdown.clone();
         connections.spawn(async move { tls.files().watch(POLL_INTERVAL, shutdown).await });

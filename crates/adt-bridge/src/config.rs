@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use service::config::{ConfigError, Origins};
+use service::config::{ConfigError, Origins, Source};
 use toml::{Table, Value};
 
 use crate::{cli::Cli, development_ca::DevelopmentCa, exit::Failure};
@@ -40,14 +40,32 @@ impl Config {
 
     /// As [`load_with_origins`](Self::load_with_origins), with each problem on its own.
     pub(crate) fn read(cli: &Cli, data: &Path) -> Result<(Self, Origins), ConfigError> {
-        let file = cli.config.as_deref();
-        let (mut config, origins): (Self, _) = service::config::load_with_origins(&defaults(data), file)?;
+        let (mut config, origins): (Self, _) = source(cli, data).load()?;
         if cli.verbose {
             config.log.level = "debug".into();
         } else if cli.quiet {
             config.log.level = "warn".into();
         }
         Ok((config, origins))
+    }
+
+    /// As [`load`](Self::load), for a process that runs a hook: its `[message]` section is usable, and follows its file
+    /// where there is one.
+    pub(crate) fn load_for_hook(
+        cli: &Cli,
+        data: &Path,
+    ) -> Result<(Self, Option<transform::FollowedMessage>), Failure> {
+        let (config, origins) = Self::read(cli, data)?;
+        usable_message(&config, &origins)?;
+        let source = source(cli, data);
+        let followed = source.file().map(Path::to_owned).map(|file| {
+            transform::FollowedMessage::new(file, move || {
+                let (config, origins): (Self, _) = source.load()?;
+                usable_message(&config, &origins)?;
+                Ok(config.message)
+            })
+        });
+        Ok((config, followed))
     }
 
     /// The defaults alone, with nothing from file or environment.
@@ -73,6 +91,15 @@ impl Default for Config {
             log: service::telemetry::Config::default(),
         }
     }
+}
+
+fn source(cli: &Cli, data: &Path) -> Source {
+    Source::new(defaults(data), cli.config.as_deref())
+}
+
+fn usable_message(config: &Config, origins: &Origins) -> Result<(), ConfigError> {
+    let problems = transform::message_problems(&config.message, origins);
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(problems)) }
 }
 
 /// The lowest layer, as TOML: everything on this machine, below `data`.

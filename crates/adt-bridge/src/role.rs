@@ -27,7 +27,8 @@ use crate::{
 };
 
 pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
-    let config = load(cli)?;
+    let (config, message) = Config::load_for_hook(cli, Path::new(DATA))?;
+    begin(&config);
     config.hook.check()?;
     let traces = Traces::start(&config.traces, "transform")?;
     let shutdown = service::shutdown_on_signal()?;
@@ -47,7 +48,7 @@ pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
     let work = async {
         let told = config.health;
         let config = transform::Config { hook: config.hook, message: config.message };
-        let serving = transform::run(config, dependencies, listener, shutdown.clone());
+        let serving = transform::run_following(config, message, dependencies, listener, shutdown.clone());
         let result = told.serve_while(health, serving).await.map_err(anyhow::Error::from);
         close(queue).await;
         result?.map_err(anyhow::Error::from)
@@ -164,9 +165,13 @@ fn ready_store(
 
 fn load(cli: &Cli) -> Result<Config, Failure> {
     let config = Config::load(cli, Path::new(DATA))?;
+    begin(&config);
+    Ok(config)
+}
+
+fn begin(config: &Config) {
     service::telemetry::init(&config.log);
     metrics::init(&config.metrics);
-    Ok(config)
 }
 
 async fn queue(config: &Config) -> Result<Arc<dyn queue::Queue>, Failure> {

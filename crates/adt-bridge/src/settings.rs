@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use service::config::{ConfigError, Origin, Problem, Setting};
+use service::config::{ConfigError, Origin, Origins, Problem, Setting};
 
 use crate::{
     cli::Cli,
@@ -55,7 +55,7 @@ pub(crate) fn run(cli: &Cli, arguments: &SettingsArgs) -> Result<ExitCode, Failu
         SettingsCommand::Show { json: true, .. } => output::line(as_json(&settings))?,
         SettingsCommand::Show { origin, json: false } => output::line(as_text(&settings, origin).trim_end())?,
         SettingsCommand::Validate => {
-            config.check()?;
+            config.check(&origins)?;
             output::line("the configuration is valid")?;
         }
         SettingsCommand::Env => output::line(as_variables(&settings).trim_end())?,
@@ -127,14 +127,12 @@ fn as_json(settings: &[Setting]) -> String {
 
 impl Config {
     /// What serde cannot check: the rules of every section, all at once.
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self, origins: &Origins) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         if let Err(error) = self.hook.check() {
             problems.push(Problem::new("[hook]", error.to_string()));
         }
-        if let Err(error) = fhir_adt::Mapper::new(self.message.clone()) {
-            problems.push(Problem::new("[message]", error.to_string()));
-        }
+        problems.extend(transform::message_problems(&self.message, origins));
         let mut sender = self.sender.clone();
         if sender.endpoint.address == BUNDLED {
             // `up` puts the address of its own receiver here.

@@ -24,6 +24,8 @@ pub(crate) struct Stack {
     pub(crate) mllp_tls: SocketAddr,
     pub(crate) mllp_plain: Option<SocketAddr>,
     pub(crate) inspector: Option<Opened>,
+    /// Where the hook reads `[message]` again.
+    pub(crate) message: Option<transform::FollowedMessage>,
     pub(crate) ca: DevelopmentCa,
     /// What had to be made at this start.
     pub(crate) made: Made,
@@ -93,6 +95,7 @@ impl Stack {
             mllp_plain: plain_listener.as_ref().map(TcpListener::local_addr).transpose()?,
             receiver_listeners: test_hl7_server::Listeners { tls: Some(tls_listener), plain: plain_listener },
             inspector,
+            message: None,
             config,
             queue,
             store,
@@ -111,7 +114,7 @@ impl Stack {
     ///
     /// A service that ends before is a failure, and ends the others.
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<Settled, Failure> {
-        let Self { config, queue, store, inspector, hook_listener, receiver_listeners, .. } = self;
+        let Self { config, queue, store, inspector, message, hook_listener, receiver_listeners, .. } = self;
         let (inspection, queue, door) = match inspector {
             Some(opened) => {
                 let observed = opened.observe(queue, config.sender.endpoint.address.clone());
@@ -136,8 +139,9 @@ impl Stack {
         ));
         let hook = tasks.spawn(ends_all(
             &shutdown,
-            transform::run(
+            transform::run_following(
                 transform::Config { hook: config.hook, message: config.message },
+                message,
                 transform::Dependencies { queue: Arc::clone(&queue), store, clock: Clock::system() },
                 hook_listener,
                 shutdown.clone(),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failure> {
-    let mut config = Config::load(cli, &arguments.data_dir)?;
+    let (mut config, message) = Config::load_for_hook(cli, &arguments.data_dir)?;
     service::telemetry::init(&config.log);
     metrics::init(&config.metrics);
     let listen = Listen {
@@ -39,7 +39,8 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
     let traces = Traces::start(&config.traces, "adt-bridge")?;
     // Before anything is opened, so that a signal during the start is not lost.
     let shutdown = service::shutdown_on_signal()?;
-    let stack = Stack::prepare(config, &arguments.data_dir, listen).await?;
+    let mut stack = Stack::prepare(config, &arguments.data_dir, listen).await?;
+    stack.message = message;
     let start = if arguments.json {
         as_json(&stack, &arguments.data_dir)
     } else {

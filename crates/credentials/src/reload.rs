@@ -4,10 +4,12 @@
 //! they are broken, the last good ones stay in use. New connections use the new files.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -77,11 +79,21 @@ impl<T, E: fmt::Display> Reloader<T, E> {
         Ok(changed)
     }
 
-    /// Looks at the files every `interval` ([`POLL_INTERVAL`] unless there is a reason) until shutdown.
+    /// Looks at the files every `interval` ([`POLL_INTERVAL`] unless there is a reason) until shutdown, and reads them at
+    /// SIGHUP whether they look changed or not. Without files there is nothing to do.
     pub async fn watch(&self, interval: Duration, shutdown: CancellationToken) {
+        if self.paths.is_empty() {
+            return;
+        }
         let reloads = metrics::reloads();
-        while shutdown.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
-            match self.reload_if_changed() {
+        let mut hangup = Hangup::listen();
+        loop {
+            let read = tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(interval) => self.reload_if_changed(),
+                () = hangup.received() => self.reload().map(|()| true),
+            };
+            match read {
                 Ok(false) => {}
                 Ok(true) => {
                     reloads.with(["new"]).increment(1);
@@ -89,9 +101,29 @@ impl<T, E: fmt::Display> Reloader<T, E> {
                 }
                 Err(error) => {
                     reloads.with(["broken"]).increment(1);
-                    tracing::error!(%error, "new files are broken; the last good ones stay");
+                    tracing::error!(paths = ?self.paths, %error, "new files are broken; the last good ones stay");
                 }
             }
+        }
+    }
+}
+
+/// SIGHUP, but of a terminal that is closed: that ends the process, as it ends any.
+struct Hangup(Option<Signal>);
+
+impl Hangup {
+    fn listen() -> Self {
+        // A handler that was installed once stays, so there must be none for a terminal.
+        if std::io::stdin().is_terminal() { Self(None) } else { Self(signal(SignalKind::hangup()).ok()) }
+    }
+
+    async fn received(&mut self) {
+        let received = match &mut self.0 {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if received.is_none() {
+            std::future::pending::<()>().await;
         }
     }
 }

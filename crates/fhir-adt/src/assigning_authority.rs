@@ -69,7 +69,7 @@ impl Registry {
             if let Some(index) = clash {
                 let problem = ConfigProblem {
                     key: format!("registry[{index}]"),
-                    reason: "has the namespace or universal id of a built-in system",
+                    reason: "has the namespace or universal id of a built-in system".into(),
                 };
                 return Err(ConfigError { problems: vec![problem] });
             }

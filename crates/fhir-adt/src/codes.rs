@@ -176,7 +176,8 @@ impl Table {
         uri == self.system()
     }
 
-    fn rows(self) -> &'static [Row] {
+    /// The built-in rows.
+    pub(crate) fn rows(self) -> &'static [Row] {
         match self {
             Self::AdministrativeSex => ADMINISTRATIVE_SEX,
             Self::MaritalStatus => MARITAL_STATUS,

@@ -2,11 +2,14 @@
 
 mod check;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Version;
+
+pub(crate) use check::{Problems, nearest};
 
 /// The settings of `[message]` with their defaults and what they mean, as TOML.
 pub const MANUAL: &str = include_str!("message.toml");
@@ -88,6 +91,12 @@ pub struct MappingConfig {
     pub coding_systems: BTreeMap<String, String>,
     /// Rows that replace rows of the built-in code tables.
     pub codes: Vec<CodeRow>,
+    /// Fields of PID, PD1 and NK1 that are not sent, such as `PID-16`, and segments PD1 and NK1.
+    pub omit: Vec<String>,
+    /// Fields that always have one value, such as `PV1-2`, by place; the value as it stands in a message.
+    pub constants: BTreeMap<String, String>,
+    /// Segments of the site's own, at the end of a create or update.
+    pub z_segments: Vec<ZSegment>,
     /// `implicitRules` that are understood.
     pub implicit_rules: Vec<String>,
     /// How a country is written.
@@ -144,6 +153,9 @@ impl Default for MappingConfig {
             default_authority: String::new(),
             coding_systems: BTreeMap::new(),
             codes: Vec::new(),
+            omit: Vec::new(),
+            constants: BTreeMap::new(),
+            z_segments: Vec::new(),
             implicit_rules: Vec::new(),
             country: Country::default(),
             birthplace_xad: true,
@@ -482,6 +494,16 @@ pub struct CodeRow {
     pub direction: Direction,
 }
 
+/// A segment of a site's own ([`crate::z_segment`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZSegment {
+    /// `Z` and two capital letters or digits.
+    pub name: String,
+    /// Paths into the Patient, by field number.
+    pub fields: BTreeMap<String, String>,
+}
+
 choice!(
     /// In which directions a code row holds.
     Direction {
@@ -510,5 +532,23 @@ pub struct ConfigProblem {
     /// The setting, such as `registry[2].namespace`.
     pub key: String,
     /// What is wrong with it.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
+}
+
+impl ConfigProblem {
+    /// The parts of the key, positions in lists included: `registry`, `2`, `namespace`.
+    #[must_use]
+    pub fn path(&self) -> Vec<String> {
+        let mut path = vec![String::new()];
+        let mut is_quoted = false;
+        for c in self.key.chars() {
+            match c {
+                '"' => is_quoted = !is_quoted,
+                '.' | '[' if !is_quoted => path.push(String::new()),
+                ']' if !is_quoted => {}
+                c => path.iter_mut().last().into_iter().for_each(|part| part.push(c)),
+            }
+        }
+        path
+    }
 }

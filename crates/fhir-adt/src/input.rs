@@ -11,8 +11,8 @@
 //! | IN-6 | `null`, empty string, array or object | absent |
 //! | IN-7 | a contact without content, a ContactPoint without system | accepted |
 
-mod primitive;
-mod schema;
+pub(crate) mod primitive;
+pub(crate) mod schema;
 
 use serde_json::{Map, Value};
 

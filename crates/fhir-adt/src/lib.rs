@@ -54,6 +54,7 @@
 //! | Patient ↔ PID and PD1 | [`pid`], [`read`], [`patient_extension`], [`race_ethnicity`] |
 //! | Patient.contact ↔ NK1 | [`nk1`] |
 //! | MSH and EVN, the control id | [`header`] |
+//! | segments of a site's own | [`z_segment`] |
 //! | which messages a write sends; merges and links | [`events`], [`merge`] |
 //! | input checks | [`input`] |
 //! | what is lost, and that it is told; ZFP | [`normalise`], [`loss`], [`residue`] |
@@ -85,6 +86,7 @@ pub mod nk1;
 pub mod normalise;
 mod ordinary;
 mod origins;
+mod own_fields;
 mod patch;
 mod path;
 pub mod patient_extension;
@@ -99,12 +101,13 @@ pub mod residue;
 mod site;
 mod trace;
 mod version;
+pub mod z_segment;
 
 pub use config::{
     AckMode, ApplicationAck, CharsetName, CodeRow, ConfigError, ConfigProblem, Country, DegreeComponent,
     DeleteEvent, Direction, EmailUseCode, Evn1, InactiveEvent, Length, LinkConfig, LogicalId, MANUAL,
     MappingConfig, Merge, MergeTrigger, Pix, ProcessingId, ProcessingMode, Profile, RegistryEntry, Residue,
-    Seealso, UpdateMode,
+    Seealso, UpdateMode, ZSegment,
 };
 pub use context::{
     AdtMessage, Conversion, Interaction, JsonError, JsonWrite, Lookup, MappingContext, MappingError,

@@ -124,6 +124,12 @@ pub(crate) fn lost(reason: &'static Reason, code: IssueType, path: &Path<'_>) ->
     }
 }
 
+/// The issue for an element whose field the site leaves out.
+pub(crate) fn left_out(segment: &str, field: usize, path: &str) -> Issue {
+    let reason = format!("{segment}-{field} is left out by the configuration");
+    Issue::new(Severity::Information, IssueType::NotSupported, "12", path, &reason)
+}
+
 /// Elements that are lost as a detail of what is sent in their place.
 const DETAILS: [&str; 2] = ["generalPractitioner.reference", "coding.display"];
 

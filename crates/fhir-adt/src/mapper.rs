@@ -29,7 +29,8 @@ use crate::reading::Reading;
 use crate::report::{Issue, IssueType, Report};
 use crate::residue;
 use crate::site::Site;
-use crate::trace::{Provenance, Writer};
+use crate::trace::{LeftOut, Provenance, Writer};
+use crate::z_segment;
 
 /// The mapping of one configuration. Make one at start and share it; it holds tables, no state.
 #[derive(Debug)]
@@ -252,7 +253,8 @@ impl Mapper {
         report: Report,
     ) -> Write<'a> {
         let (site, traced) = (&self.site, self.traced);
-        Write { site, traced, context, meta, key: None, report, conversion: Conversion::default() }
+        let (conversion, own) = (Conversion::default(), Own::default());
+        Write { site, traced, context, meta, key: None, report, conversion, own }
     }
 
     fn input_rules<'a>(&'a self, id: &'a str, assigns_id: bool) -> input::Rules<'a> {
@@ -342,6 +344,14 @@ struct Write<'a> {
     key: Option<(String, String)>,
     report: Report,
     conversion: Conversion,
+    own: Own,
+}
+
+/// What the site's own fields and segments did to the Patient's elements.
+#[derive(Default)]
+struct Own {
+    left_out: Vec<LeftOut>,
+    sent: Vec<z_segment::Sent>,
 }
 
 impl<'a> Write<'a> {
@@ -390,6 +400,10 @@ impl<'a> Write<'a> {
         let site = self.site;
         let (control_id, mut out) = self.message(event);
         write_snapshot(&mut out, patient, interaction, site, &mut self.report);
+        for segment in &site.z_segments {
+            segment.write(&mut out, &normal.patient, &mut self.own.sent);
+        }
+        self.own.left_out.extend(out.take_left_out());
         let (er7, mut provenance) = out.finish();
         let mut er7 = self.in_charset(er7);
         let Some(read) = read_own(&er7, site) else {
@@ -502,7 +516,7 @@ impl<'a> Write<'a> {
             None => (context.patient_id, header::version_key(self.meta.as_ref(), context.request_id)),
         };
         let control_id = header::control_id(context.destination, event.code, id, key, n);
-        let mut out = Writer::new(self.traced && n == 1);
+        let mut out = Writer::with_own(self.traced && n == 1, self.site.own_fields.as_ref());
         header::msh(&mut out, event, &control_id, context, self.site);
         header::evn(&mut out, event, self.meta.as_ref(), context, self.site);
         (control_id, out)
@@ -511,6 +525,7 @@ impl<'a> Write<'a> {
     /// Tells a difference; `carried` lists what ZFP could not carry.
     fn tell(&mut self, difference: &Difference<'_>, origins: &Origins, carried: Option<&[String]>) {
         let mut issue = loss::issue(difference, &difference.expression, self.site);
+        self.own.explain(&mut issue);
         let overlaps = |path: &String| {
             path.starts_with(&issue.expression) || issue.expression.starts_with(path.as_str())
         };
@@ -564,6 +579,26 @@ impl<'a> Write<'a> {
         }
         Ok(Conversion { report, ..conversion })
     }
+}
+
+impl Own {
+    /// Says of a loss that the site decided it, or sends the element in a segment of its own.
+    fn explain(&self, issue: &mut Issue) {
+        let place = issue.expression.as_str();
+        if let Some(left_out) = self.left_out.iter().find(|left_out| overlaps(&left_out.expression, place)) {
+            *issue = loss::left_out(left_out.segment, left_out.field, place);
+        }
+        if let Some(sent) = self.sent.iter().find(|sent| overlaps(&sent.expression, &issue.expression)) {
+            let said = format!("; sent in {}-{}, which is not read back", sent.segment, sent.field);
+            issue.diagnostics.to_mut().push_str(&said);
+        }
+    }
+}
+
+/// True where one FHIRPath is the other, or within it.
+fn overlaps(a: &str, b: &str) -> bool {
+    let (outer, inner) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// PID and what follows it in a snapshot, but for ZFP.

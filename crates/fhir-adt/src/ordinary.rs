@@ -95,6 +95,8 @@ fn is_ordinary(config: &MappingConfig) -> bool {
         && config.default_authority.is_empty()
         && config.coding_systems.is_empty()
         && config.codes.is_empty()
+        && config.omit.is_empty()
+        && config.z_segments.is_empty()
         && config.country == Country::Asis
         && config.birthplace_xad
         && config.degree_component == DegreeComponent::Auto

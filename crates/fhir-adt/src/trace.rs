@@ -1,7 +1,10 @@
 //! Writing a message, and remembering where each of its values came from where somebody asks.
 
+use std::sync::Arc;
+
 use hl7v2::{Location, Mark, Separators};
 
+use crate::own_fields::OwnFields;
 use crate::path::Path;
 
 /// Where one value of a message came from.
@@ -22,6 +25,29 @@ pub(crate) struct Writer {
     segment: &'static str,
     occurrence: usize,
     provenance: Option<Vec<Provenance>>,
+    /// What the site decides of fields; most decide nothing.
+    own: Option<Box<Own>>,
+}
+
+/// The site's own fields, while a message is written.
+#[derive(Debug)]
+struct Own {
+    fields: Arc<OwnFields>,
+    /// The segment among them.
+    segment: Option<usize>,
+    /// Its fields that the mapping does not write, as bits.
+    skipped: u64,
+    /// How many of its constants are written.
+    constants: usize,
+    left_out: Vec<LeftOut>,
+}
+
+/// An element that was not written, because the site leaves out its field.
+#[derive(Debug)]
+pub(crate) struct LeftOut {
+    pub(crate) expression: String,
+    pub(crate) segment: &'static str,
+    pub(crate) field: usize,
 }
 
 /// An element of what a repetition is made from.
@@ -48,7 +74,16 @@ impl Writer {
     /// An empty message, which remembers where its values come from where `traced`.
     pub(crate) fn new(traced: bool) -> Self {
         let er7 = hl7v2::Writer::new(Separators::default());
-        Self { er7, segment: "", occurrence: 0, provenance: traced.then(Vec::new) }
+        Self { er7, segment: "", occurrence: 0, provenance: traced.then(Vec::new), own: None }
+    }
+
+    /// The same, with fields that the site leaves out or fills itself.
+    pub(crate) fn with_own(traced: bool, fields: Option<&Arc<OwnFields>>) -> Self {
+        let own = fields.map(|fields| {
+            let (fields, left_out) = (Arc::clone(fields), Vec::new());
+            Box::new(Own { fields, segment: None, skipped: 0, constants: 0, left_out })
+        });
+        Self { own, ..Self::new(traced) }
     }
 
     /// Starts the first, or only, segment of that name.
@@ -58,24 +93,36 @@ impl Writer {
 
     /// Starts segment `occurrence` of that name.
     pub(crate) fn nth_segment(&mut self, name: &'static str, occurrence: usize) {
+        self.own_until(usize::MAX);
         self.er7.segment(name);
         (self.segment, self.occurrence) = (name, occurrence);
+        if let Some(own) = &mut self.own {
+            own.segment = own.fields.find(name);
+            own.skipped = own.segment.map_or(0, |segment| own.fields.skipped(segment));
+            own.constants = 0;
+        }
     }
 
     /// See [`hl7v2::Writer::nulls`].
     pub(crate) fn nulls(&mut self, fields: u64) {
-        self.er7.nulls(fields);
+        self.er7.nulls(fields & !self.own.as_ref().map_or(0, |own| own.skipped));
     }
 
     /// Starts a repetition of a field, whose values come from elements of `base`.
     pub(crate) fn repetition<'w>(&'w mut self, field: usize, base: Path<'w>) -> Repetition<'w> {
-        self.er7.repetition(field);
+        let is_skipped = self.is_skipped(field);
+        if !is_skipped {
+            self.er7.repetition(field);
+        }
         let start = self.er7.mark();
-        Repetition { writer: self, field, base, start }
+        Repetition { writer: self, field, base, start, is_skipped }
     }
 
     /// Sets a field to one value of an element.
     pub(crate) fn set(&mut self, field: usize, value: &str, from: Path<'_>, rule: &'static str) {
+        if self.is_skipped(field) {
+            return self.leave_out(field, value, || from.to_string());
+        }
         self.er7.field(field, value);
         if !value.is_empty() {
             self.remember(field, 0, 0, 0, rule, || from.to_string());
@@ -84,6 +131,9 @@ impl Writer {
 
     /// Sets a field that comes from the configuration or the event.
     pub(crate) fn fixed(&mut self, field: usize, value: &str, rule: &'static str) {
+        if self.is_skipped(field) {
+            return;
+        }
         self.er7.field(field, value);
         if !value.is_empty() {
             self.remember(field, 0, 0, 0, rule, String::new);
@@ -92,7 +142,50 @@ impl Writer {
 
     /// Sets a field to the explicit null.
     pub(crate) fn null(&mut self, field: usize) {
-        self.er7.null(field);
+        if !self.is_skipped(field) {
+            self.er7.null(field);
+        }
+    }
+
+    /// Writes the site's constants that stand before a field; true where the mapping must not write the field itself.
+    fn is_skipped(&mut self, field: usize) -> bool {
+        let Some(own) = &self.own else { return false };
+        let is_skipped = field < 64 && own.skipped >> field & 1 == 1;
+        self.own_until(field);
+        is_skipped
+    }
+
+    /// Writes the constants of the segment up to a field.
+    fn own_until(&mut self, field: usize) {
+        let Some(own) = &mut self.own else { return };
+        let Some(segment) = own.segment else { return };
+        let fields = Arc::clone(&own.fields);
+        let constants = fields.constants(segment).iter().skip(own.constants);
+        let constants: Vec<_> = constants.take_while(|constant| constant.field < field).collect();
+        own.constants += constants.len();
+        for constant in constants {
+            for repetition in &constant.value {
+                self.er7.repetition(constant.field);
+                for (component, parts) in (1..).zip(repetition) {
+                    for (subcomponent, part) in (1..).zip(parts) {
+                        self.er7.value(component, subcomponent, part);
+                    }
+                }
+            }
+            self.remember(constant.field, 0, 0, 0, "12", String::new);
+        }
+    }
+
+    fn leave_out(&mut self, field: usize, value: &str, expression: impl FnOnce() -> String) {
+        let segment = self.segment;
+        if let Some(own) = self.own.as_mut().filter(|_| !value.is_empty()) {
+            own.left_out.push(LeftOut { expression: expression(), segment, field });
+        }
+    }
+
+    /// What was not written because the site leaves it out.
+    pub(crate) fn take_left_out(&mut self) -> Vec<LeftOut> {
+        self.own.as_mut().map(|own| std::mem::take(&mut own.left_out)).unwrap_or_default()
     }
 
     /// This point of the segment.
@@ -116,7 +209,8 @@ impl Writer {
     }
 
     /// The message and, where it was traced, where its values came from.
-    pub(crate) fn finish(self) -> (String, Vec<Provenance>) {
+    pub(crate) fn finish(mut self) -> (String, Vec<Provenance>) {
+        self.own_until(usize::MAX);
         (self.er7.finish(), self.provenance.unwrap_or_default())
     }
 
@@ -144,6 +238,8 @@ pub(crate) struct Repetition<'w> {
     field: usize,
     base: Path<'w>,
     start: Mark,
+    /// The site leaves out the field.
+    is_skipped: bool,
 }
 
 impl Repetition<'_> {
@@ -195,6 +291,13 @@ impl Repetition<'_> {
         expression: impl FnOnce() -> String,
     ) {
         if value.is_empty() {
+            return;
+        }
+        if self.is_skipped {
+            let from = expression();
+            if !from.is_empty() {
+                self.writer.leave_out(self.field, value, || from);
+            }
             return;
         }
         self.writer.er7.value(component, subcomponent, value);

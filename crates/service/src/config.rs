@@ -15,10 +15,12 @@ mod locate;
 pub mod manual;
 mod origin;
 mod secret;
+mod source;
 
 pub use error::{ConfigError, EXIT_CONFIG, Problem};
 pub use origin::{Origin, Origins, Setting};
 pub use secret::Secret;
+pub use source::Source;
 
 use environment::Overrides;
 use origin::variable;
@@ -61,11 +63,7 @@ pub fn load_with_origins<T: DeserializeOwned>(
     defaults: &str,
     file: Option<&Path>,
 ) -> Result<(T, Origins), ConfigError> {
-    let named = std::env::var_os(FILE_VARIABLE).map(std::path::PathBuf::from);
-    let mut problems = Vec::new();
-    let mut layers = Layers::read(defaults, file.or(named.as_deref()), std::env::vars_os(), &mut problems);
-    let config = layers.deserialize(problems)?;
-    Ok((config, Origins::of(layers)))
+    Source::new(defaults, file).load()
 }
 
 /// Defaults, file and environment, not yet typed.

@@ -71,7 +71,7 @@ impl Before {
         }
         let current = hook.store().current(&write.patient).await?;
         let (state, resource) =
-            match record::decide(hook.mapping(), &write.patient, accepted.clone(), current) {
+            match record::decide(&hook.mapping(), &write.patient, accepted.clone(), current) {
                 Ok(Record::Unknown) => (State::Unknown, None),
                 Ok(Record::Deleted) => (State::Deleted, None),
                 Ok(Record::Patient { resource, .. }) => (State::Present, Some(resource)),

@@ -78,9 +78,11 @@ impl Composed {
                 Interaction::Create
             }
         };
+        // One mapping for all of it: another may be in use a moment later.
+        let mapping = hook.mapping();
         if let Some(json) = write.resource.as_ref().and_then(Given::json)
             && let Some((converted, shown)) =
-                hook.mapping().convert_ordinary(json, interaction, &facts, event.key.as_deref(), &version.id)
+                mapping.convert_ordinary(json, interaction, &facts, event.key.as_deref(), &version.id)
         {
             let Converted { messages, issues } = converted;
             let understood = Understood::Patient(Shown::Text(shown));
@@ -101,13 +103,13 @@ impl Composed {
         let (converted, given) = match resource {
             Some(mut resource) => {
                 stamp(&mut resource, &write.patient, version.updated, event.key.as_deref());
-                (hook.mapping().convert(&resource, interaction, &facts, write.lenient)?, resource)
+                (mapping.convert(&resource, interaction, &facts, write.lenient)?, resource)
             }
-            None => (hook.mapping().delete(&facts)?, Value::Null),
+            None => (mapping.delete(&facts)?, Value::Null),
         };
         let Converted { messages, issues } = converted;
         let said = match messages.first() {
-            Some(message) => hook.mapping().read(&write.patient, message.er7.as_bytes())?.said,
+            Some(message) => mapping.read(&write.patient, message.er7.as_bytes())?.said,
             None if interaction == Interaction::Delete => Said::Deleted,
             None => Said::Nothing,
         };
@@ -293,7 +295,7 @@ async fn linked(hook: &Hook, resource: &Value) -> Result<HashMap<String, Value>,
     let mut found = HashMap::new();
     for id in references.filter_map(|reference| reference.strip_prefix("Patient/")).take(MOST_LINKS) {
         let Ok(key) = PatientKey::new(id) else { continue };
-        if let Record::Patient { resource, .. } = record::read(hook.store(), hook.mapping(), &key).await? {
+        if let Record::Patient { resource, .. } = record::read(hook.store(), &hook.mapping(), &key).await? {
             found.insert(id.to_owned(), resource);
         }
     }

@@ -1,6 +1,6 @@
 //! The settings: everything that is wrong with them, not only the first.
 
-use service::config::Problem;
+use service::config::{Origins, Problem};
 
 use super::{DoctorArgs, Finding, Report, Role};
 use crate::{
@@ -16,8 +16,8 @@ pub(super) fn examine(cli: &Cli, arguments: &DoctorArgs, report: &mut Report) ->
         || "file named by ADT_BRIDGE_CONFIG, environment and defaults".to_owned(),
         |file| format!("{}, environment and defaults", file.display()),
     );
-    let config = match Config::read(cli, &arguments.data_dir) {
-        Ok((config, _)) => config,
+    let (config, origins) = match Config::read(cli, &arguments.data_dir) {
+        Ok(read) => read,
         Err(error) => {
             for problem in error.problems() {
                 report.add(invalid(problem));
@@ -25,7 +25,7 @@ pub(super) fn examine(cli: &Cli, arguments: &DoctorArgs, report: &mut Report) ->
             return None;
         }
     };
-    let problems = problems(&config, arguments.role);
+    let problems = problems(&config, &origins, arguments.role);
     for problem in &problems {
         report.add(invalid(problem));
     }
@@ -42,16 +42,14 @@ fn invalid(problem: &Problem) -> Finding {
 }
 
 /// What serde cannot check, of the sections that the role reads. Files have their own checks.
-fn problems(config: &Config, role: Role) -> Vec<Problem> {
+fn problems(config: &Config, origins: &Origins, role: Role) -> Vec<Problem> {
     let mut problems = Vec::new();
     if role.is_hook() {
         match config.hook.check() {
             Ok(()) | Err(transform::Error::Auth(_) | transform::Error::Tls(_)) => {}
             Err(error) => problems.push(Problem::new("[hook]", error.to_string())),
         }
-        if let Err(error) = fhir_adt::Mapper::new(config.message.clone()) {
-            problems.push(Problem::new("[message]", error.to_string()));
-        }
+        problems.extend(transform::message_problems(&config.message, origins));
     }
     let mut checked = Vec::new();
     if role.is_sender() {

@@ -19,6 +19,7 @@ mod doctor;
 mod endpoint_down;
 mod exit_codes;
 mod failures;
+mod followed;
 mod http;
 mod looking;
 mod metrics;

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{ConfigError, ConfigProblem, MappingConfig, Profile, RegistryEntry};
+use super::{CodeRow, ConfigError, ConfigProblem, Direction, MappingConfig, Profile, RegistryEntry};
 use crate::codes::Table;
+use crate::own_fields;
+use crate::z_segment;
 
 impl MappingConfig {
     /// Checks what the types alone cannot.
@@ -62,12 +64,9 @@ impl MappingConfig {
             "must not be a code of table 0203",
         );
         problems.registry(&self.registry);
-        for (index, row) in self.codes.iter().enumerate() {
-            let known = Table::from_number(&row.table).is_some();
-            problems.check(known, &format!("codes[{index}].table"), "is not a table of the mapping");
-            problems.check(!row.code.is_empty(), &format!("codes[{index}].code"), "must not be empty");
-            problems.check(!row.v2.is_empty(), &format!("codes[{index}].v2"), "must not be empty");
-        }
+        problems.codes(&self.codes);
+        own_fields::check(self, &mut problems);
+        z_segment::check(self, &mut problems);
         let mut names = HashMap::new();
         for (uri, name) in &self.coding_systems {
             let key = format!("coding_systems.\"{uri}\"");
@@ -78,12 +77,61 @@ impl MappingConfig {
     }
 }
 
-struct Problems(Vec<ConfigProblem>);
+/// What was found so far.
+pub(crate) struct Problems(Vec<ConfigProblem>);
 
 impl Problems {
-    fn check(&mut self, good: bool, key: &str, reason: &'static str) {
+    pub(crate) fn check(&mut self, good: bool, key: &str, reason: &'static str) {
         if !good {
-            self.0.push(ConfigProblem { key: key.to_owned(), reason });
+            self.0.push(ConfigProblem { key: key.to_owned(), reason: reason.into() });
+        }
+    }
+
+    pub(crate) fn push(&mut self, key: String, reason: String) {
+        self.0.push(ConfigProblem { key, reason: reason.into() });
+    }
+
+    /// Each row is used, and what is written with it reads back, unless it says one direction.
+    fn codes(&mut self, rows: &[CodeRow]) {
+        for (index, row) in rows.iter().enumerate() {
+            let at = |field: &str| format!("codes[{index}].{field}");
+            self.check(!row.code.is_empty(), &at("code"), "must not be empty");
+            self.check(!row.v2.is_empty(), &at("v2"), "must not be empty");
+            let Some(table) = Table::from_number(&row.table) else {
+                self.check(false, &at("table"), "is not a table of the mapping");
+                continue;
+            };
+            if row.system.is_empty() && !row.code.is_empty() {
+                self.type_code(table, row, &at);
+            }
+            let earlier = || rows.iter().take(index).filter(|other| other.table == row.table);
+            let to_v2 = |row: &CodeRow| row.direction != Direction::ToFhir;
+            let to_fhir = |row: &CodeRow| row.direction != Direction::ToV2;
+            let is_written = |other: &CodeRow| {
+                to_v2(other) && to_v2(row) && (&other.system, &other.code) == (&row.system, &row.code)
+            };
+            self.check(!earlier().any(is_written), &at("code"), "has an earlier row that writes it");
+            let is_read = |other: &CodeRow| to_fhir(other) && to_fhir(row) && other.v2 == row.v2;
+            self.check(
+                !earlier().any(is_read),
+                &at("v2"),
+                "is read as the code of an earlier row; direction = \"to_v2\" where that is meant",
+            );
+        }
+    }
+
+    /// Without a system, the element is of type code, and its codes are known.
+    fn type_code(&mut self, table: Table, row: &CodeRow, at: &dyn Fn(&str) -> String) {
+        let of_type_code =
+            [Table::AdministrativeSex, Table::NameUse, Table::TelecomUse, Table::TelecomSystem];
+        if !of_type_code.contains(&table) {
+            return self.check(false, &at("system"), "must be set: the element is a coding");
+        }
+        let known = || table.rows().iter().map(|row| &*row.code).filter(|code| !code.is_empty());
+        if !known().any(|code| code == row.code) {
+            let near = nearest(&row.code, known());
+            let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            self.push(at("code"), format!("is not a code of the element{meant}"));
         }
     }
 
@@ -113,6 +161,13 @@ impl Problems {
             }
         }
     }
+}
+
+/// The known name within a third of the length in edits.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).max(2);
+    let edits = known.map(|known| (strsim::levenshtein(name, known), known));
+    edits.filter(|(edits, _)| *edits <= limit).min().map(|(_, known)| known)
 }
 
 #[cfg(test)]

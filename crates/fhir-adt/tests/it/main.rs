@@ -11,6 +11,7 @@
 //! | `normal_form` | B1 to B12, and an independent `B` for the round trip |
 //! | `round_trip` | RT-1 to RT-5 over generated patients (`generate`), hostile text included |
 //! | `ordinary` | the short way from bytes gives what the long way gives |
+//! | `site` | fields and segments that a site decides, and the round trip with them |
 //! | `corpus` | collected patients and messages under `tests/corpus`, with an independent `validity` check |
 #![expect(
     clippy::expect_used,
@@ -33,6 +34,7 @@ mod normal_form;
 mod ordinary;
 mod round_trip;
 mod rule_ids;
+mod site;
 mod tables;
 mod telecom;
 mod text;

@@ -13,14 +13,15 @@ use serde_json::{Value, json};
 use crate::fixture::{context, mapper_with, patient_in, read_back};
 use crate::generate::{Content, patient};
 
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 5] = [
     "{}",
     r#"{"update_mode": "null"}"#,
     r#"{"profile": "pix", "version": "2.5"}"#,
     r#"{"length": "reject"}"#,
+    r#"{"constants": {"MSH-8": "x", "EVN-4": "01", "PID-18": "a^b&c~d", "PD1-12": "Y", "PV1-2": "I"}}"#,
 ];
 
-static MAPPERS: LazyLock<[Mapper; 4]> =
+static MAPPERS: LazyLock<[Mapper; 5]> =
     LazyLock::new(|| SETTINGS.map(|settings| mapper_with(serde_json::from_str(settings).expect("settings"))));
 
 static RICH: LazyLock<Value> = LazyLock::new(rich);

@@ -1,6 +1,6 @@
 //! Where a configuration problem is: the key, the line, the key that was probably meant.
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// One refusal of serde, without the value it refused.
 pub(super) struct Fault {
@@ -68,28 +68,10 @@ fn expectation(message: &str) -> String {
 fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (key.chars().count() / 3).max(2);
     known
-        .map(|name| (distance(key, name), name))
+        .map(|name| (strsim::levenshtein(key, name), name))
         .filter(|(edits, _)| *edits <= limit)
         .min()
         .map(|(_, name)| name)
-}
-
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, y) in row.iter_mut().skip(1).zip(b.chars()) {
-            let edits = (diagonal + usize::from(x != y)).min(*slot + 1).min(left + 1);
-            diagonal = std::mem::replace(slot, edits);
-            left = edits;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// The line (from 1) on which `path`, or the longest part of it that exists, is written.
@@ -107,19 +89,31 @@ pub(super) fn exact_line(text: &str, path: &[String]) -> Option<usize> {
 fn written(text: &str, path: &[String]) -> Vec<usize> {
     let mut lines = Vec::new();
     let Ok(root) = DeTable::parse(text) else { return lines };
-    let mut table = root.get_ref();
+    let mut value: Option<&DeValue<'_>> = None;
     for key in path {
-        let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref().as_ref() == key.as_str())
-        else {
-            break;
+        let found = match value {
+            None => member(root.get_ref(), key),
+            Some(DeValue::Table(table)) => member(table, key),
+            Some(DeValue::Array(list)) => element(list, key),
+            Some(_) => None,
         };
-        lines.push(line_of(text, name.span().start));
-        match value.get_ref() {
-            DeValue::Table(inner) => table = inner,
-            _ => break,
-        }
+        let Some((start, inner)) = found else { break };
+        lines.push(line_of(text, start));
+        value = Some(inner);
     }
     lines
+}
+
+/// Where a key stands, and its value.
+fn member<'t, 'i>(table: &'t DeTable<'i>, key: &str) -> Option<(usize, &'t DeValue<'i>)> {
+    let (name, value) = table.iter().find(|(name, _)| name.get_ref().as_ref() == key)?;
+    Some((name.span().start, value.get_ref()))
+}
+
+/// Where an element of a list stands, and its value.
+fn element<'t, 'i>(list: &'t DeArray<'i>, index: &str) -> Option<(usize, &'t DeValue<'i>)> {
+    let element = list.get(index.parse::<usize>().ok()?)?;
+    Some((element.span().start, element.get_ref()))
 }
 
 /// The line (from 1) of a byte offset.

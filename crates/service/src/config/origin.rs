@@ -71,6 +71,11 @@ impl Origins {
         Ok(settings)
     }
 
+    /// Where a setting, or the part of its path that is written, stands; a position in a list is a step of its own.
+    pub fn place(&self, path: &[String]) -> String {
+        self.0.place(path)
+    }
+
     fn collect(&self, path: &mut Vec<String>, value: Value, settings: &mut Vec<Setting>) {
         match value {
             Value::Table(table) => {

@@ -194,3 +194,17 @@ fn shows_each_setting_with_the_layer_that_decided_it() {
     let port = settings.iter().find(|setting| setting.name() == "server.port").unwrap();
     assert_eq!(port.variable(), "ADT_BRIDGE__SERVER__PORT");
 }
+
+#[test]
+fn a_place_in_a_list_has_its_line() {
+    let text =
+        "[server]\nnames = [\n  \"a\",\n  \"b\",\n]\n\n[[peers]]\nname = \"x\"\n\n[[peers]]\nname = \"y\"\n";
+    let line = |path: &[&str]| {
+        let path: Vec<String> = path.iter().map(|&part| part.to_owned()).collect();
+        super::locate::line(text, &path)
+    };
+    assert_eq!(line(&["server", "names", "1"]), Some(4));
+    assert_eq!(line(&["peers", "1", "name"]), Some(11));
+    assert_eq!(line(&["peers", "1", "other"]), Some(10));
+    assert_eq!(line(&["peers", "7", "name"]), Some(7));
+}
