@@ -1,6 +1,9 @@
 //! One connection to the endpoint: down, connecting, idle, busy. One task each, one message on the wire.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use mllp::{Connection, client::Idle};
 use tokio::time::Instant;
@@ -55,6 +58,7 @@ async fn connect(shared: &Shared, probing: bool, failures: &mut u32) -> Option<O
                 let now = Instant::now();
                 tracing::debug!(mllp.peer = %connection.peer(), duration_ms = began.elapsed().as_millis(), "connected");
                 shared.metrics.connected(&connection);
+                shared.counts.connections.fetch_add(1, Ordering::Relaxed);
                 shared.breaker(|breaker, now| breaker.connected(now));
                 return Some(Open { connection, opened_at: now, used_at: now, proven: false });
             }

@@ -66,6 +66,8 @@ pub struct Summary {
     pub dead: u64,
     /// Messages on the wire that were not answered in time; they will be sent again, byte for byte.
     pub ambiguous: u64,
+    /// Connections made to the endpoint, with a TLS handshake each where TLS is on.
+    pub connections: u64,
 }
 
 impl service::Finished for Summary {
@@ -172,6 +174,7 @@ async fn deliver_all(
         delivered: count(&counts.delivered),
         dead: count(&counts.dead),
         ambiguous: count(&counts.ambiguous),
+        connections: count(&counts.connections),
     };
     tracing::info!(summary.delivered, summary.dead, summary.ambiguous, "stopped sending");
     Ok(summary)

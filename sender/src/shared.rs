@@ -60,6 +60,8 @@ pub(crate) struct Counts {
     pub(crate) dead: AtomicU64,
     /// Messages on the wire without an answer when the sender stopped.
     pub(crate) ambiguous: AtomicU64,
+    /// Connections made, their TLS handshakes included.
+    pub(crate) connections: AtomicU64,
 }
 
 impl Shared {

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     about::{CompletionsArgs, ManArgs, VersionArgs},
     backfill::BackfillArgs,
+    bench::BenchArgs,
     dead_letters::{DeadLetterArgs, QueueArgs},
     doctor::DoctorArgs,
     exit::Code,
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     /// Send history through the running hook: from a file, a FHIR server, a bulk export
     #[command(after_help = BACKFILL_HELP)]
     Backfill(Box<BackfillArgs>),
+    /// Measure this machine: the whole path, the sender alone, an endpoint alone
+    #[command(after_help = BENCH_HELP)]
+    Bench(Box<BenchArgs>),
     /// List the newest messages
     #[command(after_help = LOOK_HELP)]
     Ls(LsArgs),
@@ -274,6 +278,18 @@ Examples:
 
 Stops and goes on: the same command again continues where the last one was. Versions that are known are skipped, so
 nothing is sent twice. Exits 0 when every Patient was taken, 4 when some were not; the summary says why.";
+
+const BENCH_HELP: &str = "\
+Examples:
+  adt-bridge bench path
+  adt-bridge bench path --connections 16 --writers 16 --in-flight 16 --json
+  adt-bridge bench path --url http://127.0.0.1:8080       a bridge that runs already
+  adt-bridge bench sender --connections 16
+  adt-bridge bench server --to hl7.example:2575 --ca ca.pem
+
+Everything happens in a private folder, over loopback, with processes that end with it; --url and --to send test
+messages to what they name. A message counts after AA with its id, and on `path` after its durable delete; the run
+fails when the receiver stored another number. Measure a release build (cargo build --release).";
 
 const QUEUE_HELP: &str = "\
 Examples:

@@ -7,6 +7,7 @@ use clap::Parser as _;
 mod about;
 mod admin;
 mod backfill;
+mod bench;
 mod cli;
 mod config;
 mod convert;
@@ -42,6 +43,7 @@ async fn main() -> ExitCode {
         Command::Convert(arguments) => convert::run(&cli, &arguments),
         Command::Send(arguments) => send::run(&arguments).await,
         Command::Backfill(arguments) => backfill::run(&cli, &arguments).await,
+        Command::Bench(arguments) => bench::run(&cli, &arguments).await,
         Command::Queue(arguments) => dead_letters::queue(&cli, &arguments).await,
         Command::Dlq(arguments) => dead_letters::dead_letters(&cli, &arguments).await,
         Command::Config(arguments) => settings::run(&cli, &arguments),

@@ -48,6 +48,8 @@ pub(crate) struct Listen {
 pub(crate) struct Settled {
     /// Deliveries whose outcome is unknown; they stay queued and are sent again.
     ambiguous: u64,
+    /// Connections that the sender made.
+    pub(crate) connections: u64,
 }
 
 impl service::Finished for Settled {
@@ -165,7 +167,7 @@ impl Stack {
         let summary = named("sender", sender)?;
         named("receiver", receiver)?;
         closed.map_err(|error| Failure::internal(chain("the queue did not close", &error)))?;
-        Ok(Settled { ambiguous: summary.ambiguous })
+        Ok(Settled { ambiguous: summary.ambiguous, connections: summary.connections })
     }
 }
 

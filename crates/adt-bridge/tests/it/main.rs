@@ -8,6 +8,7 @@
 )]
 
 mod backfill;
+mod benchmark;
 mod bridge;
 mod canary;
 mod collector;
