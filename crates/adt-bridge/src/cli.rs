@@ -11,6 +11,7 @@ use crate::{
     dead_letters::{DeadLetterArgs, QueueArgs},
     doctor::DoctorArgs,
     exit::Code,
+    health::HealthArgs,
     look::{DiffArgs, ExplainArgs, GetArgs, LsArgs, SearchArgs, TailArgs, WaitArgs},
     reference::ReferenceArgs,
     send::SendArgs,
@@ -88,6 +89,9 @@ pub(crate) enum Command {
     /// Look at everything a service stands on: what is wrong, and what to do about it
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorArgs),
+    /// Ask the process beside this one whether it is alive, or ready: exit code 0 or 1
+    #[command(after_help = HEALTH_HELP)]
+    Health(HealthArgs),
     /// Run only the FHIR hook
     #[command(after_help = ROLE_HELP)]
     Hook,
@@ -339,6 +343,14 @@ It reads the settings that the services read: run it with their file, environmen
 running service: it changes nothing, connects to the endpoint once, and sends a message only with --echo.
 
 Exits 9 when something is wrong, 10 when something may go wrong and --strict is given, 0 otherwise.";
+
+const HEALTH_HELP: &str = "\
+Examples:
+  adt-bridge health
+  adt-bridge -c bridge.toml health --ready
+
+It asks the address of [health] listen, or the hook where that is not set and the hook serves plain HTTP. For the health
+check of a container: CMD adt-bridge health.";
 
 const RECEIVER_HELP: &str = "\
 Examples:

@@ -18,6 +18,7 @@ mod doctor;
 mod errors;
 mod exit;
 mod explain;
+mod health;
 mod inspection;
 mod look;
 mod metrics;
@@ -59,6 +60,7 @@ async fn main() -> ExitCode {
         Command::Diff(arguments) => look::diff(&arguments).await,
         Command::Tail(arguments) => look::tail(&arguments).await,
         Command::Wait(arguments) => look::wait(&arguments).await,
+        Command::Health(arguments) => health::run(&cli, &arguments).await,
         Command::Hook => role::hook(&cli).await,
         Command::Sender(arguments) => role::sender(&cli, &arguments).await,
         Command::Receiver(arguments) => role::receiver(&cli, &arguments).await,

@@ -112,11 +112,16 @@ async fn a_queue_that_is_away_shows_and_comes_back() {
     let load = load(&bridge);
     assert!(load.write(mark(1), DEADLINE).await);
     assert!(hook.is_well("queue").await && sender.is_well("queue").await);
+    // The address of the hook, which was started last.
+    let asked =
+        |bridge: &Deployment| bridge.command_line(&["health", "--ready"]).output().unwrap().status.code();
+    assert_eq!(asked(&bridge), Some(0));
 
     queue.down();
     let down = Instant::now();
     assert_eq!(load.put(mark(2)).await, Some(503));
     within(SHOWS, "the hook is not ready", async || hook.fails("queue").await).await;
+    assert_eq!(asked(&bridge), Some(1));
     within(SHOWS, "nor is the sender", async || sender.fails("queue").await).await;
     let unavailable = [("outcome", "unavailable")];
     within(SHOWS, "counted", async || {
