@@ -29,7 +29,7 @@ fn decided() -> Value {
             { "table": "0001", "code": "male", "v2": "1" },
             { "table": "0001", "code": "female", "v2": "2" },
         ],
-        "z_segments": [{ "name": "ZPI", "fields": { "2": "birthDate", "1": "name.family" } }],
+        "z_segments": [{ "name": "ZPI", "fields": { "2": "birthDate", "1": "id" } }],
     })
 }
 
