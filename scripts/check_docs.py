@@ -15,6 +15,17 @@ KINDS = {".md", ".rs", ".toml", ".py", ".sh", ".ts", ".js", ".mjs", ".html", ".c
 FOREIGN = ("crates/fhir-adt/tests/corpus/",)
 
 
+def files():
+    """What belongs to the repository; without git, what lies here and was not made here."""
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode == 0:
+        found = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:
+        made = {".git", ".venv", "target", "node_modules", "cdk.out", "dist", ".adt-bridge"}
+        found = [path for path in ROOT.rglob("*") if not made & set(path.relative_to(ROOT).parts)]
+    return sorted(path for path in found if path.is_file())
+
+
 def prose(text):
     """Without fenced blocks and inline code, which hold no links."""
     text = re.sub(r"^( *)(```+).*?^\1\2 *$", "", text, flags=re.DOTALL | re.MULTILINE)
@@ -55,13 +66,8 @@ def problems(path, known):
 
 
 def main():
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    files = [ROOT / name for name in listed.split("\0") if name and not name.startswith(FOREIGN)]
-    files = [path for path in files if path.is_file()]
-    known = {path.resolve() for path in files}
-    checked = [path for path in files if path.suffix in KINDS]
+    known = set(files())
+    checked = [path for path in sorted(known) if path.suffix in KINDS and not path.relative_to(ROOT).as_posix().startswith(FOREIGN)]
     found = [problem for path in checked for problem in problems(path, known)]
     index = ROOT / "docs/README.md"
     if index.exists():

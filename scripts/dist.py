@@ -19,8 +19,12 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import check_docs
+
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ["adt-bridge", "secret-files", "sender", "test-hl7-server", "transform"]
+# Of the repository, beside what is made.
+PACKED = {"README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "CONTRIBUTING.md", "docs", "examples", "observability"}
 SHELLS = {"bash": "adt-bridge.bash", "zsh": "_adt-bridge", "fish": "adt-bridge.fish"}
 
 
@@ -37,7 +41,9 @@ class Build:
         self.metadata = json.loads(said("cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", self.target))
         about = json.loads(said(str(binaries / "adt-bridge"), "version", "--json"))
         self.version, self.commit = about["version"], about["commit"]
-        self.time = int(os.environ.get("SOURCE_DATE_EPOCH") or said("git", "log", "-1", "--format=%ct"))
+        # Without git the archive is as old as tar can say; `make dist` needs git anyway.
+        dated = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
+        self.time = int(os.environ.get("SOURCE_DATE_EPOCH") or dated.stdout or 0)
         self.packages = {package["id"]: package for package in self.metadata["packages"]}
         self.inside = self.reached("normal")
         self.building = self.reached("normal,build") - self.inside
@@ -130,12 +136,12 @@ def stage(build, binaries, programs, folder):
     for shell, name in SHELLS.items():
         (folder / "completions" / name).write_text(said(str(adt_bridge), "completions", shell) + "\n", encoding="utf-8")
     subprocess.run([adt_bridge, "man", folder / "man" / "man1"], check=True)
-    listed = said("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "CONTRIBUTING.md", "docs", "examples")
-    for name in listed.split("\0"):
+    for path in check_docs.files():
+        name = path.relative_to(ROOT).as_posix()
         shown = not name.endswith(".png") or name.endswith("-wide-light.png")
-        if name and shown and (ROOT / name).is_file():
+        if shown and name.split("/")[0] in PACKED:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+            shutil.copyfile(path, folder / name)
     (folder / "THIRD-PARTY.md").write_text(third_party(build), encoding="utf-8")
     (folder / "sbom.cdx.json").write_text(json.dumps(bill_of_materials(build), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     facts = {"version": build.version, "commit": build.commit, "target": build.target, "rustc": build.rustc, "source_date_epoch": build.time}
