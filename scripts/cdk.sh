@@ -44,10 +44,12 @@ cd ..
 step "Dockerfile"
 "$tools/hadolint" Dockerfile
 
-step "Binaries as in the images, from the files that an image build gets"
-# Copied where content differs, so that what did not change is not built again.
+step "The images' binaries, from the files that an image build gets"
+# Copied where content differs, so that what did not change is not built again. The profile of the tests: what it has
+# built of other people's crates serves here too, and how fast the binaries are does not matter.
 mkdir -p "${CARGO_TARGET_DIR:-target}"
-context=$(realpath "${CARGO_TARGET_DIR:-target}")/image-context
+target=$(realpath "${CARGO_TARGET_DIR:-target}")
+context=$target/image-context
 python3 - "$(dirname "$(ls cdk/cdk.out/bundled/asset.*/Cargo.toml | head -1)")" "$context" <<'PYTHON'
 import filecmp, shutil, sys
 from pathlib import Path
@@ -62,9 +64,10 @@ for path in wanted:
         shutil.copyfile(new, old)
 PYTHON
 services=(transform sender test-hl7-server secret-files)
-cargo build --profile ci --locked --manifest-path "$context/Cargo.toml" \
-    --target-dir "${CARGO_TARGET_DIR:-target}" "${services[@]/#/--package=}"
-binaries=$(realpath "${CARGO_TARGET_DIR:-target}/ci")
+cargo build --locked --manifest-path "$context/Cargo.toml" --target-dir "$target" "${services[@]/#/--package=}"
+binaries=$target/image-binaries
+mkdir -p "$binaries"
+for service in "${services[@]}"; do strip -o "$binaries/$service" "$target/debug/$service"; done
 
 step "The templates' containers, started"
 if [[ -z ${AWS_ENDPOINT_URL:-} ]]; then

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the runtime stages of the Dockerfile from release binaries and runs each as its own user, without a registry:
-# the base is empty but for the libraries that the binaries need. Takes the folder with the binaries.
+# Builds the runtime stages of the Dockerfile from binaries that were built already and runs each as its own user,
+# without a registry: the base is empty but for the libraries that the binaries need. Takes the folder with the binaries.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-binaries=$(realpath "${1:?usage: scripts/image.sh FOLDER-WITH-RELEASE-BINARIES}")
+binaries=$(realpath "${1:?usage: scripts/image.sh FOLDER-WITH-BINARIES}")
 
 if ((EUID != 0)); then
     echo "building and running an image without a registry needs root (buildah, chroot)" >&2

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { required } from './emulator.ts';
 
-/** Where the release binaries are. */
+/** Where the binaries are. */
 const BINARIES = required('BRIDGE_BINARIES');
 
 export interface Substitutes {
