@@ -56,7 +56,7 @@ async fn connect(shared: &Shared, probing: bool, failures: &mut u32) -> Option<O
         match connected? {
             Ok(connection) => {
                 let now = Instant::now();
-                tracing::debug!(mllp.peer = %connection.peer(), duration_ms = began.elapsed().as_millis(), "connected");
+                tracing::debug!(mllp.peer = %connection.peer(), duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), "connected");
                 shared.metrics.connected(&connection);
                 shared.counts.connections.fetch_add(1, Ordering::Relaxed);
                 shared.breaker(|breaker, now| breaker.connected(now));

@@ -60,7 +60,12 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         }
         Prepared::NotOurs => {
             let control_id = &held.delivery.envelope.attributes.control_id;
-            tracing::warn!(hl7.control_id = control_id, "the lease ended before the message was sent");
+            let trace_id = held.delivery.envelope.attributes.trace_id();
+            tracing::warn!(
+                hl7.control_id = control_id,
+                trace_id,
+                "the lease ended before the message was sent"
+            );
             let followers = shared.table(|table| table.give_up(held.group()));
             shared.release(&followers).await;
             return Finished { connection: Some(open), accepted: false };
@@ -300,9 +305,12 @@ fn count(shared: &Shared, answer: Answer, sent: Instant) {
 
 /// No answer: the endpoint may have the message. If it accepted others since, the message may be what kills it.
 fn lost(shared: &Shared, held: &mut Held, error: &MllpError, application_wanted: bool) -> Outcome {
+    let facts = &held.delivery.envelope.attributes;
     tracing::warn!(
         %error,
-        hl7.control_id = held.delivery.envelope.attributes.control_id,
+        hl7.control_id = facts.control_id,
+        hl7.trigger_event = facts.event,
+        trace_id = facts.trace_id(),
         attempts = held.history.attempts,
         committed = held.history.committed,
         "no acknowledgment"

@@ -26,7 +26,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     {
         return Ok(error.report());
     }
-    service::telemetry::init(&config.log);
+    service::telemetry::init(&config.log, "sender");
     let tables = [service::metrics::METRICS, sender::METRICS, queue::METRICS, credentials::METRICS];
     service::metrics::init(&tables, &config.metrics);
     let traces = match Traces::start(&config.traces, "sender") {

@@ -41,7 +41,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             }
             Err(error) => {
                 let delay = jittered(Duration::from_millis(250), Duration::from_secs(30), failures);
-                tracing::warn!(%error, delay_ms = delay.as_millis(), "receiving from the queue failed");
+                tracing::warn!(%error, delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), "receiving from the queue failed");
                 failures += 1;
                 tokio::select! {
                     () = shared.shutdown.cancelled() => return,

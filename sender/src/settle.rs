@@ -72,7 +72,8 @@ async fn delivered(shared: &Arc<Shared>, held: Held, acknowledgment: Option<&Ack
         let recorded = shared.ledger.record(envelope, acknowledgment, held.history.attempts).await;
         if let Err(error) = recorded {
             // The acknowledgment stands; without the note a failed delete may cost a repeat.
-            tracing::error!(%error, "writing the ledger failed");
+            let control_id = &envelope.attributes.control_id;
+            tracing::error!(%error, hl7.control_id = control_id, "writing the ledger failed");
         }
     }
     remove(shared, held, Removal::Delete).await;
@@ -100,6 +101,7 @@ async fn dead_letter(
         queue.receive_count = held.delivery.receive_count,
         attempts = letter.attempts,
         reason = reason.as_str(),
+        trace_id = facts.trace_id(),
         "message given up, moved to the dead letters"
     );
     Counts::add(&shared.counts.dead);
@@ -162,11 +164,13 @@ async fn try_remove(shared: &Shared, held: &Held, removal: &Removal) -> bool {
     match result {
         Ok(()) => true,
         Err(QueueError::Stale) => {
-            tracing::warn!("the lease had ended; the message will come again");
+            let control_id = &held.delivery.envelope.attributes.control_id;
+            tracing::warn!(hl7.control_id = control_id, "the lease had ended; the message will come again");
             true
         }
         Err(error) => {
-            tracing::warn!(%error, "removing a message from the queue failed");
+            let control_id = &held.delivery.envelope.attributes.control_id;
+            tracing::warn!(%error, hl7.control_id = control_id, "removing a message from the queue failed");
             false
         }
     }

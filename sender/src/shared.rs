@@ -122,7 +122,7 @@ impl Shared {
                 tracing::warn!(breaker.cause = cause.as_str(), "paused: the endpoint gets no messages");
             }
             (State::Open { cause, since, .. } | State::HalfOpen { cause, since }, State::Closed) => {
-                let paused_ms = since.elapsed().as_millis();
+                let paused_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(breaker.cause = cause.as_str(), paused_ms, "the endpoint gets messages again");
             }
             _ => {}

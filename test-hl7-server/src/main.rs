@@ -25,7 +25,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(question) = question {
         return Ok(question.put("health.listen", config.health.listen).await);
     }
-    service::telemetry::init(&config.log);
+    service::telemetry::init(&config.log, "test-hl7-server");
     let tables =
         [service::metrics::METRICS, test_hl7_server::METRICS, message_store::METRICS, credentials::METRICS];
     service::metrics::init(&tables, &config.metrics);

@@ -308,16 +308,23 @@ impl Handler for Receiver {
 fn log(peer: &Peer, header: Option<&Header>, outcome: &Outcome, size_bytes: usize, started: Instant) {
     let event = header.map_or("", |header| header.message_type.trigger_event.as_str());
     let event = if is_event(event) { event } else { "" };
+    let control_id = header.and_then(own_control_id);
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     match outcome {
         Outcome::Stored | Outcome::Duplicate | Outcome::Acknowledgment => {
             let outcome = format!("{outcome:?}");
-            tracing::info!(mllp.peer = %peer.address, hl7.trigger_event = event, outcome, size_bytes, duration_ms, "message received");
+            tracing::info!(mllp.peer = %peer.address, hl7.control_id = control_id, hl7.trigger_event = event, outcome, size_bytes, duration_ms, "message received");
         }
         Outcome::StoredWith(refusal) | Outcome::Refused(refusal) => {
-            tracing::warn!(mllp.peer = %peer.address, hl7.trigger_event = event, error = %refusal, size_bytes, duration_ms, "message refused");
+            tracing::warn!(mllp.peer = %peer.address, hl7.control_id = control_id, hl7.trigger_event = event, error = %refusal, size_bytes, duration_ms, "message refused");
         }
     }
+}
+
+/// A control id in the form that this project mints. Any other MSH-10 may hold anything, a name too.
+fn own_control_id(header: &Header) -> Option<&str> {
+    let id = header.control_id.as_str();
+    (ReceivedKey::new("", id).name() == id).then_some(id)
 }
 
 /// The header of a message that cannot be read as a whole, so that the reply names it. Characters that cannot be

@@ -5,6 +5,8 @@
 
 mod refusal;
 
+use std::fmt;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
@@ -53,8 +55,8 @@ pub enum Error {
     Queue(#[source] QueueError),
 }
 
-/// Why a request is not done. `Display` is for the log and holds no value of a request.
-#[derive(Debug, thiserror::Error)]
+/// Why a request is not done. `Display` is for the log and holds no value of a request, and `Debug` is no other.
+#[derive(thiserror::Error)]
 pub(crate) enum HookError {
     #[error("body is not JSON at line {line} column {column}")]
     NotJson { line: usize, column: usize },
@@ -405,6 +407,12 @@ impl HookError {
     }
 }
 
+impl fmt::Debug for HookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HookError({self})")
+    }
+}
+
 impl From<StoreError> for HookError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -434,6 +442,20 @@ mod tests {
             let response = HookError::Draining.respond(surface);
             assert_eq!(response.headers()[header::CONNECTION], "close");
             assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
+
+    #[test]
+    fn debug_holds_no_value() {
+        let id = "Canary".to_owned();
+        let errors = [
+            HookError::NotFound { id: id.clone() },
+            HookError::DuplicateKey { path: id.clone() },
+            HookError::ContentType { given: id.clone() },
+            HookError::Entry { index: 1, error: Box::new(HookError::Exists { id }) },
+        ];
+        for error in errors {
+            assert!(!format!("{error:?}").contains("Canary"), "{error:?}");
         }
     }
 

@@ -35,7 +35,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(ConfigError::new(problems).report());
     }
     credentials::install_provider();
-    service::telemetry::init(&settings.log);
+    service::telemetry::init(&settings.log, "transform");
     let tables = [
         service::metrics::METRICS,
         transform::METRICS,

@@ -1,5 +1,7 @@
 //! Which path means what.
 
+use std::fmt;
+
 use axum::http::Method;
 
 use crate::{error::HookError, openapi, resource_types};
@@ -21,13 +23,22 @@ pub(crate) enum Place<'p> {
     Webhook,
 }
 
-/// What a path of the REST kind names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a path of the REST kind names. `Debug` hides the id.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resources<'p> {
     /// `…/Patient`.
     Patients,
     /// `…/Patient/{id}`; the id is not checked yet.
     Patient { id: &'p str },
+}
+
+impl fmt::Debug for Resources<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Patients => "Patients",
+            Self::Patient { .. } => "Patient { .. }",
+        })
+    }
 }
 
 /// How an answer is wrapped, and which words it has.

@@ -42,7 +42,7 @@ pub(crate) async fn run(cli: &Cli, arguments: &DemoArgs) -> Result<ExitCode, Fai
     if !cli.verbose {
         config.log.level = "warn".into();
     }
-    service::telemetry::init(&config.log);
+    service::telemetry::init(&config.log, "adt-bridge");
 
     let free = ([127, 0, 0, 1], 0).into();
     let listen = Listen { hook: free, mllp_tls: free, mllp_plain: None, inspector: None };

@@ -28,7 +28,7 @@ use crate::{
 
 pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
     let (config, message) = Config::load_for_hook(cli, Path::new(DATA))?;
-    begin(&config);
+    begin(&config, "transform");
     config.hook.check()?;
     let traces = Traces::start(&config.traces, "transform")?;
     let shutdown = service::shutdown_on_signal()?;
@@ -59,7 +59,7 @@ pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
 }
 
 pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode, Failure> {
-    let config = load(cli)?;
+    let config = load(cli, "sender")?;
     if config.sender.endpoint.address == BUNDLED {
         let text = "sender.endpoint.address is not set: a sender alone has no bundled test server";
         return Err(Failure::new(Code::ConfigInvalid, text)
@@ -101,7 +101,7 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
 }
 
 pub(crate) async fn receiver(cli: &Cli, arguments: &ReceiverArgs) -> Result<ExitCode, Failure> {
-    let mut config = load(cli)?;
+    let mut config = load(cli, "test-hl7-server")?;
     let faults = &mut config.receiver.faults;
     faults.scenario = arguments.scenario.clone().or(faults.scenario.take());
     faults.admin = arguments.fault_admin.or(faults.admin);
@@ -163,14 +163,14 @@ fn ready_store(
     }
 }
 
-fn load(cli: &Cli) -> Result<Config, Failure> {
+fn load(cli: &Cli, role: &str) -> Result<Config, Failure> {
     let config = Config::load(cli, Path::new(DATA))?;
-    begin(&config);
+    begin(&config, role);
     Ok(config)
 }
 
-fn begin(config: &Config) {
-    service::telemetry::init(&config.log);
+fn begin(config: &Config, role: &str) {
+    service::telemetry::init(&config.log, role);
     metrics::init(&config.metrics);
 }
 

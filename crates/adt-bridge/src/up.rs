@@ -16,7 +16,7 @@ use crate::{
 
 pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failure> {
     let (mut config, message) = Config::load_for_hook(cli, &arguments.data_dir)?;
-    service::telemetry::init(&config.log);
+    service::telemetry::init(&config.log, "adt-bridge");
     metrics::init(&config.metrics);
     let listen = Listen {
         hook: arguments.hook_listen.unwrap_or(config.hook.listen),

@@ -18,7 +18,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Err(error) = config.secret.validate().and(config.health.validate()) {
         return Ok(error.report());
     }
-    service::telemetry::init(&config.log);
+    service::telemetry::init(&config.log, "secret-files");
     let shutdown = service::shutdown_on_signal()?;
     let secret = Secret::new(config.secret.id.clone()).await;
     let written = Arc::new(Written::default());

@@ -17,7 +17,7 @@
 //!     Ok(config) => config,
 //!     Err(error) => return error.report(),
 //! };
-//! service::telemetry::init(&config.log);
+//! service::telemetry::init(&config.log, "example");
 //! let shutdown = match service::shutdown_on_signal() {
 //!     Ok(shutdown) => shutdown,
 //!     Err(_) => return std::process::ExitCode::FAILURE,

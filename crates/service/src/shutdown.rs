@@ -76,7 +76,7 @@ where
             }
         },
         () = overdue => {
-            tracing::warn!(grace_ms = grace.as_millis(), "not drained within the grace period");
+            tracing::warn!(grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), "not drained within the grace period");
             ExitCode::FAILURE
         }
     }

@@ -8,10 +8,14 @@ use std::io::IsTerminal;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::{FilterExt, LevelFilter, Targets},
-    fmt::MakeWriter,
+    fmt::{MakeWriter, format::JsonFields},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
+
+mod json_line;
+
+use json_line::JsonLine;
 
 /// The settings of `[log]` with their defaults and what they mean, as TOML.
 pub const MANUAL: &str = include_str!("log.toml");
@@ -44,8 +48,8 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging for this process; later calls change nothing.
-pub fn init(config: &Config) {
+/// Starts logging for this process, which is a `role` such as `sender`; later calls change nothing.
+pub fn init(config: &Config, role: &str) {
     let rust_log = std::env::var_os("RUST_LOG").and_then(|value| value.into_string().ok());
     let directives = rust_log.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| config.level.clone());
     let terminal = std::io::stderr().is_terminal();
@@ -54,7 +58,7 @@ pub fn init(config: &Config) {
         Format::Text => false,
         Format::Json => true,
     };
-    let layer = layer(&directives, json, terminal, std::io::stderr);
+    let layer = layer(&directives, json.then_some(role), terminal, std::io::stderr);
     if tracing_subscriber::registry().with(layer).try_init().is_ok() {
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
@@ -63,7 +67,13 @@ pub fn init(config: &Config) {
     }
 }
 
-fn layer<W>(directives: &str, json: bool, colour: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+/// JSON lines of a role, or text.
+fn layer<W>(
+    directives: &str,
+    json: Option<&str>,
+    colour: bool,
+    writer: W,
+) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -72,10 +82,9 @@ where
         .with_default(LevelFilter::INFO)
         .with_targets(OWN_CRATES.iter().map(|name| (*name, LevelFilter::TRACE)));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    let lines = if json {
-        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
-    } else {
-        lines.with_ansi(colour).boxed()
+    let lines = match json {
+        Some(role) => lines.fmt_fields(JsonFields::new()).event_format(JsonLine::of(role)).boxed(),
+        None => lines.with_ansi(colour).boxed(),
     };
     lines.with_filter(asked.and(allowed)).boxed()
 }

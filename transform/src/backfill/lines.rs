@@ -1,6 +1,6 @@
 //! Lines of a streamed body, gzip or not, whatever its length.
 
-use std::{io::Write, time::Duration};
+use std::{fmt, io::Write, time::Duration};
 
 use axum::body::Body;
 use bytes::{Buf, Bytes, BytesMut};
@@ -25,13 +25,20 @@ pub(super) struct Lines {
     timeout: Duration,
 }
 
-/// A line that is not blank.
-#[derive(Debug, PartialEq, Eq)]
+/// A line that is not blank. `Debug` shows its size.
+#[derive(PartialEq, Eq)]
 pub(super) struct Line {
     /// From 1.
     pub(super) number: u64,
     /// `None` when it is over the limit.
     pub(super) text: Option<Bytes>,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.text.as_ref().map(Bytes::len);
+        f.debug_struct("Line").field("number", &self.number).field("bytes", &bytes).finish()
+    }
 }
 
 struct Decoder {

@@ -1,11 +1,13 @@
 //! What a reference or a request URL names: `Patient/p-1`, `https://host/fhir/Patient/p-1/_history/3`, `Patient?…`.
 
+use std::fmt;
+
 use message_store::PatientKey;
 
 use crate::{error::HookError, resource_types};
 
-/// A resource that is named by type and id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A resource that is named by type and id. `Debug` says which parts it has.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Target<'t> {
     /// The server's FHIR base, where the reference is absolute.
     pub(crate) base: Option<&'t str>,
@@ -16,6 +18,17 @@ pub(crate) struct Target<'t> {
     pub(crate) version: Option<&'t str>,
     /// Whether it is found by search parameters.
     pub(crate) conditional: bool,
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("base", &self.base.is_some())
+            .field("id", &self.id.is_some())
+            .field("version", &self.version.is_some())
+            .field("conditional", &self.conditional)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'t> Target<'t> {

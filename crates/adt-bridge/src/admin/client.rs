@@ -67,7 +67,7 @@ impl Client {
             // What an operator changes stays in the log, the rest is for a service.
             config.log.level = "warn,adt_bridge=info".into();
         }
-        service::telemetry::init(&config.log);
+        service::telemetry::init(&config.log, "adt-bridge");
         let queue = config.queue.connect().await.map_err(|error| cannot_open(&error))?;
         let admin = Admin::bind_private().await?;
         let address =

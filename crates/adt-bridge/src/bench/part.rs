@@ -110,7 +110,7 @@ pub(super) async fn run(arguments: &PartArgs) -> Result<ExitCode, Failure> {
     let folder = &arguments.folder;
     let mut config = Config::private(folder)?;
     config.log.level.clone_from(&settings.log);
-    service::telemetry::init(&config.log);
+    service::telemetry::init(&config.log, "adt-bridge");
     let starter = Starter::new()?;
     let ended = match arguments.name {
         Name::Bridge => bridge::run(config, folder, &settings, starter).await?,

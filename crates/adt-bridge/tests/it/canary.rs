@@ -4,8 +4,8 @@
 //! is searched ([`search`]). The last tests plant leaks and see the same search find them.
 
 mod caller;
-mod marked;
-mod search;
+pub(crate) mod marked;
+pub(crate) mod search;
 
 use std::{fs, path::Path};
 

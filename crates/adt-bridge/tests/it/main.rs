@@ -27,6 +27,7 @@ mod metrics;
 mod operator;
 mod read_back;
 mod sending;
+mod shapes;
 mod shutdown;
 mod subscriptions;
 mod traces;

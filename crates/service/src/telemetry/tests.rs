@@ -20,7 +20,7 @@ impl io::Write for Lines {
     }
 }
 
-fn logged(directives: &str, json: bool, events: impl FnOnce()) -> String {
+fn logged(directives: &str, json: Option<&str>, events: impl FnOnce()) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber =
@@ -33,7 +33,7 @@ fn logged(directives: &str, json: bool, events: impl FnOnce()) -> String {
 #[test]
 fn clamps_third_party_code_at_info() {
     for directives in ["trace", "trace,hyper=trace"] {
-        let text = logged(directives, false, || {
+        let text = logged(directives, None, || {
             tracing::debug!(target: "hyper::proto", "wire bytes");
             tracing::info!(target: "hyper::proto", "connected");
             tracing::trace!(target: "service::config", "own detail");
@@ -45,8 +45,13 @@ fn clamps_third_party_code_at_info() {
 
 #[test]
 fn json_lines_carry_fields() {
-    let text = logged("info", true, || tracing::info!(target: "service", size_bytes = 7, "stored"));
+    let text = logged("info", Some("sender"), || {
+        let span = tracing::info_span!("request", trace_id = "4bf9");
+        span.in_scope(|| tracing::info!(target: "service", size_bytes = 7, "stored"));
+    });
     let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!((&line["role"], &line["version"]), (&"sender".into(), &env!("CARGO_PKG_VERSION").into()));
+    assert_eq!(line["span"]["trace_id"], "4bf9");
     assert_eq!(line["message"], "stored");
     assert_eq!(line["size_bytes"], 7);
     assert_eq!(line["level"], "INFO");
@@ -54,7 +59,7 @@ fn json_lines_carry_fields() {
 
 #[test]
 fn default_level_is_info() {
-    let text = logged(&Config::default().level, false, || {
+    let text = logged(&Config::default().level, None, || {
         tracing::debug!(target: "service", "detail");
         tracing::info!(target: "service", "news");
     });
