@@ -1,6 +1,8 @@
 //! Frames out of a stream: the decoder and its buffer.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -46,6 +48,11 @@ impl FrameReader {
 
     /// Reads once; zero means the end of the stream. Cancel safe: bytes are in the buffer or still unread.
     pub(crate) async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
+        if self.buffer.is_empty() {
+            // Whoever is silent holds no memory, neither for what comes nor of what came.
+            self.buffer = BytesMut::new();
+            return poll_fn(|context| self.poll_fill(context, stream)).await;
+        }
         if self.buffer.capacity() - self.buffer.len() < READ_BYTES / 8 {
             self.buffer.reserve(READ_BYTES);
         }
@@ -58,8 +65,8 @@ impl FrameReader {
         context: &mut Context<'_>,
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Poll<io::Result<usize>> {
-        let mut chunk = [0; READ_BYTES / 8];
-        let mut chunk = ReadBuf::new(&mut chunk);
+        let mut chunk = [MaybeUninit::uninit(); READ_BYTES / 2];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
         ready!(Pin::new(stream).poll_read(context, &mut chunk))?;
         self.buffer.extend_from_slice(chunk.filled());
         Poll::Ready(Ok(chunk.filled().len()))
