@@ -1,7 +1,6 @@
 //! Writing an acknowledgment for a received message.
 
-use crate::build::{Repetition, SegmentBuilder, encode};
-use crate::{AckCode, Header, Location, Separators};
+use crate::{AckCode, Header, Location, Separators, Writer};
 
 /// One ERR segment of a reply (HL7 v2.5.1 §2.15.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,16 +33,27 @@ impl Reply<'_> {
     /// bytes were not HL7) MSA-2 stays empty.
     #[must_use]
     pub fn encode(&self, header: Option<&Header>) -> String {
-        let unknown =
-            Header { version: "2.5.1".to_owned(), processing_id: "P".to_owned(), ..Header::default() };
-        let header = header.unwrap_or(&unknown);
-        let mut segments = vec![self.msh(header), self.msa(header)];
-        segments.extend(self.errors.iter().map(err));
-        encode(&segments, &Separators::default())
+        let unknown;
+        let header = match header {
+            Some(header) => header,
+            None => {
+                unknown = Header {
+                    version: "2.5.1".to_owned(),
+                    processing_id: "P".to_owned(),
+                    ..Header::default()
+                };
+                &unknown
+            }
+        };
+        let mut writer = Writer::with_capacity(Separators::default(), USUAL_BYTES);
+        self.msh(header, &mut writer);
+        self.msa(header, &mut writer);
+        self.errors.iter().for_each(|error| err(error, &mut writer));
+        writer.finish()
     }
 
-    fn msh(&self, header: &Header) -> SegmentBuilder {
-        let mut msh = SegmentBuilder::new("MSH");
+    fn msh(&self, header: &Header, writer: &mut Writer) {
+        writer.segment("MSH");
         let [sending_application, sending_facility, receiving_application, receiving_facility] =
             &header.parties;
         for (field, party) in [
@@ -52,47 +62,49 @@ impl Reply<'_> {
             (5, sending_application),
             (6, sending_facility),
         ] {
-            msh.push(field, party.clone());
+            writer.repetition(field);
+            for (component, subcomponent, value) in party.values() {
+                writer.value(component, subcomponent, value);
+            }
         }
-        msh.set(7, self.time);
-        let trigger_event = header.message_type.trigger_event.as_str();
-        let mut message_type = Repetition::of("ACK").with(2, trigger_event);
+        writer.field(7, self.time);
+        writer.field(9, "ACK");
+        writer.value(2, 1, &header.message_type.trigger_event);
         if !matches!(header.version.as_str(), "2.1" | "2.2" | "2.3" | "2.3.1") {
-            message_type.set(3, "ACK");
+            writer.value(3, 1, "ACK");
         }
-        msh.push(9, message_type);
-        msh.set(10, self.control_id);
-        msh.set(11, header.processing_id.as_str());
-        msh.set(12, header.version.as_str());
-        msh.set(18, header.charset_name.as_str());
-        msh
+        writer.field(10, self.control_id);
+        writer.field(11, &header.processing_id);
+        writer.field(12, &header.version);
+        writer.field(18, &header.charset_name);
     }
 
-    fn msa(&self, header: &Header) -> SegmentBuilder {
-        let mut msa = SegmentBuilder::new("MSA");
-        msa.set(1, self.code.as_str());
-        msa.set(2, header.control_id.as_str());
-        msa.set(3, self.text);
-        msa
+    fn msa(&self, header: &Header, writer: &mut Writer) {
+        writer.segment("MSA");
+        writer.field(1, self.code.as_str());
+        writer.field(2, &header.control_id);
+        writer.field(3, self.text);
     }
 }
 
-fn err(error: &ReplyError) -> SegmentBuilder {
-    let mut err = SegmentBuilder::new("ERR");
+fn err(error: &ReplyError, writer: &mut Writer) {
+    writer.segment("ERR");
     if let Some(location) = &error.location {
-        let number = |value: usize| if value == 0 { String::new() } else { value.to_string() };
-        let place = Repetition::of(location.segment)
-            .with(2, location.occurrence.max(1).to_string())
-            .with(3, number(location.field))
-            .with(4, number(location.repetition))
-            .with(5, number(location.component))
-            .with(6, number(location.subcomponent));
-        err.push(2, place);
+        writer.field(2, location.segment);
+        writer.value(2, 1, &location.occurrence.max(1).to_string());
+        let places = [location.field, location.repetition, location.component, location.subcomponent];
+        for (component, place) in (3..).zip(places).filter(|(_, place)| *place > 0) {
+            writer.value(component, 1, &place.to_string());
+        }
     }
-    err.push(3, Repetition::of(error.code.to_string()).with(2, error.meaning).with(3, "HL70357"));
-    err.set(4, "E");
-    err
+    writer.field(3, &error.code.to_string());
+    writer.value(2, 1, error.meaning);
+    writer.value(3, 1, "HL70357");
+    writer.field(4, "E");
 }
+
+/// What a reply without errors takes, and some more.
+const USUAL_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -67,8 +67,13 @@ impl Writer {
     /// An empty message with these separators.
     #[must_use]
     pub fn new(separators: Separators) -> Self {
+        Self::with_capacity(separators, 2048)
+    }
+
+    /// An empty message with these separators, and room for so many bytes.
+    pub(crate) fn with_capacity(separators: Separators, bytes: usize) -> Self {
         Self {
-            er7: String::with_capacity(2048),
+            er7: String::with_capacity(bytes),
             separators,
             escape: Escape::new(separators),
             at: Position::default(),
