@@ -3,6 +3,7 @@
 //! [`HookError::answer`] is the translation: status, FHIR issue type, text for the client, headers. The persistence
 //! surface wraps it in its envelope, every other one in an OperationOutcome.
 
+mod explained;
 mod refusal;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use message_store::StoreError;
 use queue::QueueError;
 use serde_json::json;
 
+pub use self::explained::{HOOK_ANSWERS, HookAnswer};
 pub(crate) use self::refusal::{Fault, Refusal};
 use crate::{
     auth::{AuthConfigError, AuthError},
@@ -356,10 +358,11 @@ impl HookError {
     /// The answer to the client, and the one line of log that a refusal gets.
     pub(crate) fn respond(&self, surface: Surface) -> Response {
         let Answer { status, code, text } = self.answer(surface);
+        let explained = self.explained().code;
         if status.is_server_error() {
-            tracing::error!(http.status = status.as_u16(), issue = code, error = %self, "refused: {self}");
+            tracing::error!(http.status = status.as_u16(), issue = code, code = explained, error = %self, "refused: {self}");
         } else {
-            tracing::info!(http.status = status.as_u16(), issue = code, error = %self, "refused: {self}");
+            tracing::info!(http.status = status.as_u16(), issue = code, code = explained, error = %self, "refused: {self}");
         }
         let mut response = match surface {
             Surface::Persistence => envelope::response(status, &json!({}), &text),

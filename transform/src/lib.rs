@@ -70,7 +70,7 @@ pub use auth::{
 };
 pub use backfill::BackfillConfig;
 pub use config::{Config, Handling, HookConfig, MANUAL, OnRefused, OrderingScope, Settings};
-pub use error::Error;
+pub use error::{Error, HOOK_ANSWERS, HookAnswer};
 pub use followed::{FollowedMessage, message_problems};
 pub use metrics::METRICS;
 pub use source::{

@@ -10,6 +10,7 @@ use crate::{
     bench::BenchArgs,
     dead_letters::{DeadLetterArgs, QueueArgs},
     doctor::DoctorArgs,
+    errors::ErrorsArgs,
     exit::Code,
     health::HealthArgs,
     look::{DiffArgs, ExplainArgs, GetArgs, LsArgs, SearchArgs, TailArgs, WaitArgs},
@@ -92,6 +93,9 @@ pub(crate) enum Command {
     /// Ask the process beside this one whether it is alive, or ready: exit code 0 or 1
     #[command(after_help = HEALTH_HELP)]
     Health(HealthArgs),
+    /// Say what a code means: why it may have come, and what to do
+    #[command(after_help = ERRORS_HELP)]
+    Errors(ErrorsArgs),
     /// Run only the FHIR hook
     #[command(after_help = ROLE_HELP)]
     Hook,
@@ -351,6 +355,16 @@ Examples:
 
 It asks the address of [health] listen, or the hook where that is not set and the hook serves plain HTTP. For the health
 check of a container: CMD adt-bridge health.";
+
+const ERRORS_HELP: &str = "\
+Examples:
+  adt-bridge errors
+  adt-bridge errors kills_peer
+  adt-bridge errors tls-unknown-authority
+  adt-bridge errors 503
+  adt-bridge errors TEL-8
+
+Needs no network and no settings. An unknown code ends with 8 and names the nearest one.";
 
 const RECEIVER_HELP: &str = "\
 Examples:

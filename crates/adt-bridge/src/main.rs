@@ -49,6 +49,7 @@ async fn main() -> ExitCode {
         Command::Dlq(arguments) => dead_letters::dead_letters(&cli, &arguments).await,
         Command::Config(arguments) => settings::run(&cli, &arguments),
         Command::Doctor(arguments) => doctor::run(&cli, &arguments).await,
+        Command::Errors(arguments) => errors::run(&arguments),
         Command::Version(arguments) => about::version(&arguments),
         Command::Completions(arguments) => about::completions(&arguments),
         Command::Man(arguments) => about::man(&arguments),

@@ -11,6 +11,8 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
+pub(crate) use exit_codes::advice;
+
 use crate::{exit::Failure, output};
 
 #[derive(Debug, Args)]
@@ -31,6 +33,7 @@ struct Page {
 const PAGES: &[Page] = &[
     Page { file: "cli.md", text: cli::page },
     Page { file: "configuration.md", text: crate::settings::init::page },
+    Page { file: "error-codes.md", text: crate::errors::page },
     Page { file: "exit-codes.md", text: exit_codes::page },
     Page { file: "metrics.md", text: metrics::page },
 ];
@@ -53,7 +56,7 @@ pub(crate) fn run(arguments: &ReferenceArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Text for one cell of a table.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     text.trim().replace('|', "\\|").replace('\n', " ")
 }
 

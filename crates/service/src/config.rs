@@ -18,6 +18,7 @@ mod secret;
 mod source;
 
 pub use error::{ConfigError, EXIT_CONFIG, Problem};
+pub use locate::nearest;
 pub use origin::{Origin, Origins, Setting};
 pub use secret::Secret;
 pub use source::Source;

@@ -4,38 +4,30 @@ use mllp::{MllpError, TlsCause};
 
 use super::Entry;
 
-/// What an error of MLLP means.
-pub(crate) fn connection(error: &MllpError) -> &'static Entry {
-    match error {
-        MllpError::Resolve(_) => &RESOLVE,
-        MllpError::Connect(_) => &CONNECT,
-        MllpError::ConnectTimeout => &CONNECT_TIMEOUT,
-        MllpError::Tls { cause, .. } => tls(*cause),
-        MllpError::HandshakeTimeout => &HANDSHAKE_TIMEOUT,
-        MllpError::Unwritable(_) => &UNWRITABLE,
-        MllpError::Stale => &STALE,
-        MllpError::Write { .. } => &WRITE,
-        MllpError::WriteTimeout { .. } => &WRITE_TIMEOUT,
-        MllpError::ReplyTimeout => &REPLY_TIMEOUT,
-        MllpError::Closed(_) => &CLOSED,
-        MllpError::Reply(_) => &REPLY,
-    }
-}
-
-/// What is wrong with TLS.
-pub(crate) fn tls(cause: TlsCause) -> &'static Entry {
-    match cause {
-        TlsCause::Expired => &TLS_EXPIRED,
-        TlsCause::NotYetValid => &TLS_NOT_YET_VALID,
-        TlsCause::WrongName => &TLS_WRONG_NAME,
-        TlsCause::UnknownAuthority => &TLS_UNKNOWN_AUTHORITY,
-        TlsCause::BadCertificate => &TLS_BAD_CERTIFICATE,
-        TlsCause::ClientCertificateRequired => &TLS_CLIENT_CERTIFICATE_REQUIRED,
-        TlsCause::CertificateRefused => &TLS_CERTIFICATE_REFUSED,
-        TlsCause::Plaintext => &TLS_PLAINTEXT,
-        TlsCause::Incompatible => &TLS_INCOMPATIBLE,
-        TlsCause::Aborted => &TLS_ABORTED,
-        TlsCause::Other => &TLS_OTHER,
+entries! {
+    ALL of &MllpError, by connection {
+        MllpError::Resolve(_) => RESOLVE,
+        MllpError::Connect(_) => CONNECT,
+        MllpError::ConnectTimeout => CONNECT_TIMEOUT,
+        MllpError::HandshakeTimeout => HANDSHAKE_TIMEOUT,
+        MllpError::Unwritable(_) => UNWRITABLE,
+        MllpError::Stale => STALE,
+        MllpError::Write { .. } => WRITE,
+        MllpError::WriteTimeout { .. } => WRITE_TIMEOUT,
+        MllpError::ReplyTimeout => REPLY_TIMEOUT,
+        MllpError::Closed(_) => CLOSED,
+        MllpError::Reply(_) => REPLY,
+        MllpError::Tls { cause: TlsCause::Expired, .. } => TLS_EXPIRED,
+        MllpError::Tls { cause: TlsCause::NotYetValid, .. } => TLS_NOT_YET_VALID,
+        MllpError::Tls { cause: TlsCause::WrongName, .. } => TLS_WRONG_NAME,
+        MllpError::Tls { cause: TlsCause::UnknownAuthority, .. } => TLS_UNKNOWN_AUTHORITY,
+        MllpError::Tls { cause: TlsCause::BadCertificate, .. } => TLS_BAD_CERTIFICATE,
+        MllpError::Tls { cause: TlsCause::ClientCertificateRequired, .. } => TLS_CLIENT_CERTIFICATE_REQUIRED,
+        MllpError::Tls { cause: TlsCause::CertificateRefused, .. } => TLS_CERTIFICATE_REFUSED,
+        MllpError::Tls { cause: TlsCause::Plaintext, .. } => TLS_PLAINTEXT,
+        MllpError::Tls { cause: TlsCause::Incompatible, .. } => TLS_INCOMPATIBLE,
+        MllpError::Tls { cause: TlsCause::Aborted, .. } => TLS_ABORTED,
+        MllpError::Tls { cause: TlsCause::Other, .. } => TLS_OTHER,
     }
 }
 

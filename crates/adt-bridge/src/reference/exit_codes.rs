@@ -10,27 +10,27 @@ pub(super) fn page() -> String {
     for code in Code::value_variants() {
         let number = *code as u8;
         let meaning = cell(&code.meaning());
-        text.push_str(&format!("| {number} | {meaning} | {} |\n", cell(advice(*code))));
+        text.push_str(&format!("| {number} | {meaning} | {} |\n", cell(&advice(*code).join("; "))));
     }
     text + AFTER
 }
 
 /// What whoever started the program does next.
-fn advice(code: Code) -> &'static str {
+pub(crate) fn advice(code: Code) -> &'static [&'static str] {
     match code {
-        Code::Done => "nothing",
-        Code::Internal => "read standard error and the log; starting again may help",
-        Code::Usage => "change the command; `--help` shows it",
-        Code::Unsettled => "start it again: what was unknown is sent again, byte for byte",
-        Code::InputInvalid => "correct the input; the same one is refused again",
-        Code::CannotConnect => "see that the other side runs and is reachable, then try again",
-        Code::Rejected => "read the reason; the same request is refused again until that is gone",
-        Code::TimedOut => "try again, or with more time",
-        Code::NotFound => "look for it with `ls`, `dlq ls` or `queue parked`",
-        Code::DoctorFailed => "do what the findings say; standard output has them",
-        Code::DoctorWarned => "do what the findings say, or leave `--strict` away",
-        Code::ConfigInvalid => "correct the settings; `config validate` lists everything that is wrong",
-        Code::Interrupted | Code::Terminated => "start it again: what was not settled is sent again",
+        Code::Done => &["nothing"],
+        Code::Internal => &["read standard error and the log; starting again may help"],
+        Code::Usage => &["change the command; `--help` shows it"],
+        Code::Unsettled => &["start it again: what was unknown is sent again, byte for byte"],
+        Code::InputInvalid => &["correct the input; the same one is refused again"],
+        Code::CannotConnect => &["see that the other side runs and is reachable, then try again"],
+        Code::Rejected => &["read the reason; the same request is refused again until that is gone"],
+        Code::TimedOut => &["try again, or with more time"],
+        Code::NotFound => &["look for it with `ls`, `dlq ls` or `queue parked`"],
+        Code::DoctorFailed => &["do what the findings say; standard output has them"],
+        Code::DoctorWarned => &["do what the findings say, or leave `--strict` away"],
+        Code::ConfigInvalid => &["correct the settings; `config validate` lists everything that is wrong"],
+        Code::Interrupted | Code::Terminated => &["start it again: what was not settled is sent again"],
     }
 }
 

@@ -218,6 +218,24 @@ fn lists_everything_that_is_wrong_with_the_settings() {
 }
 
 #[test]
+fn explains_codes_and_names_the_nearest_one() {
+    let told = run(&["errors", "kills_peer"]);
+    assert!(told.status.success());
+    for part in ["kills_peer: ", "Why it may be", "What to do", "dlq redrive"] {
+        assert!(text(&told.stdout).contains(part), "{}", text(&told.stdout));
+    }
+    let listed = run(&["errors"]);
+    assert!(text(&listed.stdout).contains("  tls-unknown-authority "), "{}", text(&listed.stdout));
+    assert!(text(&run(&["errors", "TEL-8"]).stdout).contains("a rule of the mapping"));
+    let unknown = run(&["errors", "kils_peer"]);
+    assert_eq!(unknown.status.code(), Some(8));
+    assert!(text(&unknown.stderr).contains("adt-bridge errors kills_peer"), "{}", text(&unknown.stderr));
+    let json: serde_json::Value =
+        serde_json::from_slice(&run(&["errors", "tls-expired", "--json"]).stdout).unwrap();
+    assert_eq!(json[0]["code"], "tls-expired");
+}
+
+#[test]
 fn says_what_it_is() {
     let version: serde_json::Value = serde_json::from_slice(&run(&["version", "--json"]).stdout).unwrap();
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));

@@ -64,8 +64,8 @@ fn expectation(message: &str) -> String {
     message.split_once(", ").map_or(String::new(), |(_, rest)| format!(", {rest}"))
 }
 
-/// The known key within a third of the length in edits.
-fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name that was probably meant: the nearest one, within a third of the length in edits.
+pub fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (key.chars().count() / 3).max(2);
     known
         .map(|name| (strsim::levenshtein(key, name), name))
