@@ -324,6 +324,13 @@ impl Codes {
             .map(|row| &*row.code)
     }
 
+    /// System, code and v2 code of every row that is used on the way to this version; the first one of a code counts.
+    pub(crate) fn rows_to_v2(&self, table: Table) -> impl Iterator<Item = [String; 3]> {
+        let rows = self.maps.get(table as usize).map(|map| map.rows.as_slice()).unwrap_or_default();
+        let used = rows.iter().filter(|row| row.to_v2 && row.holds(self.version) && !row.v2.is_empty());
+        used.map(|row| [row.system.to_string(), row.code.to_string(), row.v2.to_string()])
+    }
+
     /// True where `v2` is a code of the table, mapped or not.
     pub(crate) fn contains(&self, table: Table, v2: &str) -> bool {
         !v2.is_empty()

@@ -99,6 +99,7 @@ pub mod reference;
 mod report;
 pub mod residue;
 mod site;
+mod specification;
 mod trace;
 mod version;
 pub mod z_segment;
@@ -115,5 +116,6 @@ pub use context::{
 };
 pub use mapper::Mapper;
 pub use report::{Issue, IssueType, Report, Severity};
+pub use specification::{CodeTable, FieldUse, MessageKind, Place, Specification, places};
 pub use trace::Provenance;
 pub use version::Version;

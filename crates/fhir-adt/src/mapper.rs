@@ -58,6 +58,11 @@ impl Mapper {
         Self { traced: true, ..self }
     }
 
+    /// The configuration, compiled.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &MappingConfig {

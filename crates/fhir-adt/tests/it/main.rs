@@ -35,6 +35,7 @@ mod ordinary;
 mod round_trip;
 mod rule_ids;
 mod site;
+mod specification;
 mod tables;
 mod telecom;
 mod text;
