@@ -17,6 +17,7 @@ use crate::{
     reference::ReferenceArgs,
     send::SendArgs,
     settings::SettingsArgs,
+    spec::SpecArgs,
 };
 
 /// FHIR Patients in, HL7 v2 ADT messages out over MLLP and TLS, and back again.
@@ -96,6 +97,9 @@ pub(crate) enum Command {
     /// Say what a code means: why it may have come, and what to do
     #[command(after_help = ERRORS_HELP)]
     Errors(ErrorsArgs),
+    /// Write the interface specification of the settings in use
+    #[command(after_help = SPEC_HELP)]
+    Spec(SpecArgs),
     /// Run only the FHIR hook
     #[command(after_help = ROLE_HELP)]
     Hook,
@@ -365,6 +369,14 @@ Examples:
   adt-bridge errors TEL-8
 
 Needs no network and no settings. An unknown code ends with 8 and names the nearest one.";
+
+const SPEC_HELP: &str = "\
+Examples:
+  adt-bridge spec
+  adt-bridge -c bridge.toml spec --format html --out interface.html
+
+Connection, acknowledgments, events, every field with its source and rule, code tables, what is never sent, examples.
+It follows from what the mapping does with these settings, and holds no data of anybody.";
 
 const RECEIVER_HELP: &str = "\
 Examples:

@@ -111,6 +111,11 @@ const AREAS: &[Area] = &[
     },
 ];
 
+/// What acknowledgments mean, and what the sender makes of them.
+pub(crate) fn acknowledgments() -> impl Iterator<Item = &'static Entry> {
+    acknowledgments::ALL.iter().chain(acknowledgments::CAUSES)
+}
+
 /// What `transform` says of its answers.
 fn hook() -> Vec<Entry> {
     let entry = |answer: &transform::HookAnswer| Entry {

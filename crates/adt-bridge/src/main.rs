@@ -29,6 +29,7 @@ mod reference;
 mod role;
 mod send;
 mod settings;
+mod spec;
 mod stack;
 mod up;
 
@@ -50,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Config(arguments) => settings::run(&cli, &arguments),
         Command::Doctor(arguments) => doctor::run(&cli, &arguments).await,
         Command::Errors(arguments) => errors::run(&arguments),
+        Command::Spec(arguments) => spec::run(&cli, &arguments),
         Command::Version(arguments) => about::version(&arguments),
         Command::Completions(arguments) => about::completions(&arguments),
         Command::Man(arguments) => about::man(&arguments),

@@ -31,6 +31,7 @@ mod playground;
 mod problem;
 mod sources;
 mod summary;
+mod vocabulary;
 
 pub use access::{Access, Reading, Token};
 pub use api::pipeline_routes;
@@ -42,3 +43,4 @@ pub use inspector::{Inspector, Settings};
 pub use pipeline::{
     DeadLetterFull, DeadLetterLine, DeadLetters, Parked, Pipeline, PipelineError, QueueStatus, Resend,
 };
+pub use vocabulary::{Part, Vocabulary};
