@@ -25,7 +25,7 @@ pub(super) fn write(config: &Config, document: &mut Document) {
         }
     });
     let rows = errors::acknowledgments()
-        .map(|entry| vec![entry.code.to_owned(), entry.title.to_owned(), entry.remedies.join("; ")])
+        .map(|entry| vec![entry.code.to_owned(), entry.title.to_owned(), entry.remedies.join("; ").replace('`', "")])
         .collect();
     document.table(&["MSA-1, ERR-3", "Meaning", "What the sender does"], rows);
 }
@@ -39,10 +39,15 @@ fn facts(config: &Config) -> Vec<Vec<String>> {
     let tls = match (encrypted, &endpoint.tls.cert_file) {
         (false, _) => "none: messages go in clear".to_owned(),
         (true, None) => "1.3 and 1.2; the receiver's certificate is verified".to_owned(),
-        (true, Some(_)) => "1.3 and 1.2, mutual: the receiver's certificate is verified, and the sender shows one".to_owned(),
+        (true, Some(_)) => {
+            "1.3 and 1.2, mutual: the receiver's certificate is verified, and the sender shows one".to_owned()
+        }
     };
     let name = endpoint.tls.server_name.clone().unwrap_or_else(|| {
-        endpoint.address.rsplit_once(':').map_or_else(|| endpoint.address.clone(), |(host, _)| host.to_owned())
+        endpoint
+            .address
+            .rsplit_once(':')
+            .map_or_else(|| endpoint.address.clone(), |(host, _)| host.to_owned())
     });
     let row = |what: &str, how: String| vec![what.to_owned(), how];
     let mut rows = vec![

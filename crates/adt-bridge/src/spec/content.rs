@@ -14,7 +14,9 @@ pub(super) fn write(specification: &Specification, document: &mut Document) {
     tables(specification, &vocabulary, document);
     never(specification, &vocabulary, document);
     document.part("7 Examples");
-    document.text("As the settings in use write them, one segment a line. On the wire each segment ends with 0x0D.");
+    document.text(
+        "As the settings in use write them, one segment a line. On the wire each segment ends with 0x0D.",
+    );
     for kind in &specification.messages {
         document.section(format!("ADT^{}", kind.event));
         document.listing(kind.example.trim_end_matches('\r').replace('\r', "\n"));
@@ -45,7 +47,8 @@ fn segments(specification: &Specification, vocabulary: &Vocabulary, document: &m
     for (segment, fields) in by_segment(specification) {
         let name = vocabulary.segment(segment);
         document.section(if name.is_empty() { segment.to_owned() } else { format!("{segment}: {name}") });
-        let events: BTreeSet<&str> = fields.iter().flat_map(|field| field.events.iter().map(String::as_str)).collect();
+        let events: BTreeSet<&str> =
+            fields.iter().flat_map(|field| field.events.iter().map(String::as_str)).collect();
         document.text(format!("In {}.", events.into_iter().collect::<Vec<_>>().join(", ")));
         let mut rows = Vec::new();
         let mut open = 0;
@@ -157,6 +160,7 @@ fn never(specification: &Specification, vocabulary: &Vocabulary, document: &mut 
     document.table(&["Segment", "Empty fields"], rows);
     document.section("Elements of the Patient that no message carries whole");
     document.text("The hook tells its caller of each, by the rule named here. An element in several forms stands here when one of them is not carried.");
-    let rows = specification.not_carried.iter().map(|(element, reason)| vec![element.clone(), reason.clone()]);
+    let rows =
+        specification.not_carried.iter().map(|(element, reason)| vec![element.clone(), reason.clone()]);
     document.table(&["FHIR element", "Rule and reason"], rows.collect());
 }

@@ -13,7 +13,10 @@ pub(super) struct Document {
 enum Block {
     Heading(u8, String),
     Text(String),
-    Table { columns: &'static [&'static str], rows: Vec<Vec<String>> },
+    Table {
+        columns: &'static [&'static str],
+        rows: Vec<Vec<String>>,
+    },
     /// Lines as they are.
     Listing(String),
 }
@@ -55,9 +58,14 @@ impl Document {
                 }
                 Block::Text(text) => out.push_str(&format!("{}\n", markdown(text))),
                 Block::Table { columns, rows } => {
-                    out.push_str(&format!("| {} |\n|{}\n", columns.join(" | "), " --- |".repeat(columns.len())));
+                    out.push_str(&format!(
+                        "| {} |\n|{}\n",
+                        columns.join(" | "),
+                        " --- |".repeat(columns.len())
+                    ));
                     for row in rows {
-                        let cells: Vec<String> = row.iter().map(|cell| markdown(cell).replace('|', "\\|")).collect();
+                        let cells: Vec<String> =
+                            row.iter().map(|cell| markdown(cell).replace('|', "\\|")).collect();
                         out.push_str(&format!("| {} |\n", cells.join(" | ")));
                     }
                 }
@@ -84,7 +92,9 @@ impl Document {
                 Block::Listing(text) => writeln!(out, "<pre>{}</pre>", html(text.trim_end())).ok(),
                 Block::Table { columns, rows } => {
                     out.push_str("<div class=\"table\"><table>\n<thead><tr>");
-                    columns.iter().for_each(|column| out.push_str(&format!("<th scope=\"col\">{}</th>", html(column))));
+                    columns
+                        .iter()
+                        .for_each(|column| out.push_str(&format!("<th scope=\"col\">{}</th>", html(column))));
                     out.push_str("</tr></thead>\n<tbody>\n");
                     for row in rows {
                         out.push_str("<tr>");

@@ -21,8 +21,18 @@ fn every_place_and_code_of_the_mapping_stands_in_both_forms() {
         assert!(markdown.contains(&format!("| {place} |")), "{place}");
         assert!(html.contains(&format!("<td>{place}</td>")), "{place}");
     }
-    for part in ["1 Connection", "2 Acknowledgments", "3 Messages", "5 Code tables", "6 What is never sent", "7 Examples"] {
-        assert!(markdown.contains(&format!("## {part}")) && html.contains(&format!(">{part}</h2>")), "{part}");
+    for part in [
+        "1 Connection",
+        "2 Acknowledgments",
+        "3 Messages",
+        "5 Code tables",
+        "6 What is never sent",
+        "7 Examples",
+    ] {
+        assert!(
+            markdown.contains(&format!("## {part}")) && html.contains(&format!(">{part}</h2>")),
+            "{part}"
+        );
     }
     for event in ["A28", "A31", "A29", "A40"] {
         assert!(markdown.contains(&format!("### ADT^{event}")), "{event}");
@@ -42,7 +52,10 @@ fn every_field_has_its_name_and_type() {
 #[test]
 fn the_settings_decide() {
     let markdown = written("sending_application = 'NORTH'\nversion = '2.4'\nack = 'enhanced'").as_markdown();
-    assert!(markdown.starts_with("# Interface specification: HL7 v2.4 ADT from NORTH to HL7RCV\n"), "{markdown:.200}");
+    assert!(
+        markdown.starts_with("# Interface specification: HL7 v2.4 ADT from NORTH to HL7RCV\n"),
+        "{markdown:.200}"
+    );
     assert!(markdown.contains("Enhanced mode") && markdown.contains("| MSH-15 |"));
     let plain = written("").as_markdown();
     assert!(plain.contains("Original mode") && !plain.contains("| MSH-15 |"));
