@@ -25,7 +25,9 @@ pub(super) fn write(config: &Config, document: &mut Document) {
         }
     });
     let rows = errors::acknowledgments()
-        .map(|entry| vec![entry.code.to_owned(), entry.title.to_owned(), entry.remedies.join("; ").replace('`', "")])
+        .map(|entry| {
+            vec![entry.code.to_owned(), entry.title.to_owned(), entry.remedies.join("; ").replace('`', "")]
+        })
         .collect();
     document.table(&["MSA-1, ERR-3", "Meaning", "What the sender does"], rows);
 }

@@ -125,8 +125,8 @@ fn tables(specification: &Specification, vocabulary: &Vocabulary, document: &mut
          that are in no table go as they are, with the name of their system.",
     );
     for table in &specification.tables {
-        let name = vocabulary.table(table.number).unwrap_or_default();
-        document.section(format!("{} {name} ({})", table.number, table.places));
+        let name = vocabulary.table(table.number).map(|name| format!(" {name}")).unwrap_or_default();
+        document.section(format!("{}{name} ({})", table.number, table.places));
         let rows = table.rows.iter().map(|[system, code, v2]| {
             let meaning = vocabulary.meaning(table.number, v2).unwrap_or_default();
             vec![code.clone(), v2.clone(), meaning.to_owned(), system.clone()]

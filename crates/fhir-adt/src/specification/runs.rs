@@ -143,7 +143,10 @@ impl Collected {
                 self.explain(run, conversion);
             }
         }
-        for issue in &conversion.report.issues {
+        // A merge says of everything else that it is not in the message.
+        let is_plain =
+            run.patient.get("link").is_none() && matches!(run.what, What::Write(Interaction::Create));
+        for issue in conversion.report.issues.iter().filter(|_| is_plain) {
             let element = elements::named(&issue.expression, &run.patient);
             self.not_carried.entry(element).or_insert_with(|| issue.diagnostics.to_string());
         }
