@@ -119,8 +119,9 @@ impl Collected {
             for segment in parsed.segments() {
                 *self.segments.entry(segment.name().to_owned()).or_default() += 1;
                 // One segment at a time: what is always there is there in each.
-                let alone =
-                    format!("{}\r{}\r", parsed.segment("MSH").map_or("", |msh| msh.raw()), segment.raw());
+                let header = parsed.segment("MSH").map_or("", |msh| msh.raw());
+                let rest = if segment.name() == "MSH" { "" } else { segment.raw() };
+                let alone = format!("{header}\r{rest}\r");
                 let Ok(alone) = hl7v2::Text::from_text(&alone) else { continue };
                 let Ok(alone) = alone.parse() else { continue };
                 let own = segment.name();
