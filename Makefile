@@ -1,5 +1,5 @@
 # Every target runs on a machine with Rust, Node and Python alone; the rest is installed on first use.
-.PHONY: check test cdk e2e soak fuzz deny doc fmt run demo dist
+.PHONY: check test cdk e2e soak bench fuzz deny doc fmt run demo dist
 
 check:  ## Format, lints, dependency rules, documentation
 	scripts/check.sh
@@ -15,6 +15,9 @@ e2e:  ## The end-to-end tests alone
 
 soak:  ## Long fault runs, about an hour; SOAK_ROUNDS=10 SOAK_MINUTES=1 for a short one
 	scripts/soak.sh
+
+bench:  ## Product and floors in turns, with the ratios; BENCH_ROUNDS=1 BENCH_SECONDS=1 for a short one
+	scripts/bench.sh
 
 fuzz:  ## Fuzzes the parsers; FUZZ_SECONDS=30 for a short one
 	scripts/fuzz.sh
