@@ -35,13 +35,21 @@ pub(crate) async fn confirm(
     }
     let reply = match shared.config.policy.mllp_release {
         2 => Some(vec![ACKNOWLEDGED]),
-        _ => accept(frame),
+        _ if asks(acknowledgment) => accept(frame),
+        _ => None,
     };
     let Some(reply) = reply else { return };
     // The acknowledgment counts, whether the endpoint learns that we have it or not.
     if let Err(error) = open.connection.reply(&reply).await {
         tracing::debug!(%error, mllp.peer = %open.connection.peer(), "the confirmation was not written");
     }
+}
+
+/// Whether it may ask: a look at MSH-15 that spares nearly every acknowledgment a second reading.
+fn asks(acknowledgment: &Acknowledgment) -> bool {
+    let msh = acknowledgment.raw.split('\r').next().unwrap_or_default();
+    let separator = msh.chars().nth(3).unwrap_or('|');
+    msh.split(separator).nth(14).is_some_and(|field| !field.trim().is_empty())
 }
 
 fn accept(frame: &Frame) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mllp::{Connection, client::Idle};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{application, backoff::jittered, breaker::State, delivery, shared::Shared, table::Held};
 
@@ -88,7 +88,9 @@ async fn serve(shared: &Arc<Shared>, mut open: Open) -> bool {
         let recycle_at = (open.used_at + shared.config.idle_timeout)
             .min(open.opened_at + shared.config.max_connection_age);
         let ready_at = open.proven.then(|| open.used_at + shared.config.min_gap);
-        let next = tokio::select! {
+        let next = match at_once(shared, &open, new_files.as_ref(), recycle_at, ready_at) {
+            Some(held) => Next::Message(Box::new(held)),
+            None => tokio::select! {
             biased;
             () = shared.shutdown.cancelled() => Next::Shutdown,
             gone = open.connection.idle() => Next::Gone(gone),
@@ -96,6 +98,7 @@ async fn serve(shared: &Arc<Shared>, mut open: Open) -> bool {
             () = changed(&mut new_files) => Next::Recycle("new TLS files"),
             () = tokio::time::sleep_until(recycle_at) => Next::Recycle("idle or old"),
             held = message(shared, ready_at) => Next::Message(Box::new(held)),
+            },
         };
         match next {
             Next::Message(held) => {
@@ -135,6 +138,23 @@ async fn serve(shared: &Arc<Shared>, mut open: Open) -> bool {
     }
 }
 
+/// The next message, where it is there and nothing else is to be done: between two messages nothing has to be armed.
+/// What the endpoint may have said meanwhile is seen before the first byte.
+fn at_once<T>(
+    shared: &Shared,
+    open: &Open,
+    new_files: Option<&watch::Receiver<T>>,
+    recycle_at: Instant,
+    ready_at: Option<Instant>,
+) -> Option<Held> {
+    let now = Instant::now();
+    let changed = new_files.is_some_and(|files| files.has_changed().unwrap_or(false));
+    if !open.proven || changed || shared.shutdown.is_cancelled() || recycle_at <= now || ready_at? > now {
+        return None;
+    }
+    shared.take().ok()
+}
+
 /// The next message, not before `ready_at`.
 async fn message(shared: &Shared, ready_at: Option<Instant>) -> Held {
     if let Some(ready_at) = ready_at.filter(|at| *at > Instant::now()) {
@@ -143,7 +163,7 @@ async fn message(shared: &Shared, ready_at: Option<Instant>) -> Held {
     shared.next().await
 }
 
-async fn changed<T>(files: &mut Option<tokio::sync::watch::Receiver<T>>) {
+async fn changed<T>(files: &mut Option<watch::Receiver<T>>) {
     if let Some(files) = files
         && files.changed().await.is_ok()
     {

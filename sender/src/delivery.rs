@@ -137,7 +137,7 @@ enum Prepared {
 /// What is checked before the first byte.
 async fn prepare(shared: &Shared, held: &Held) -> Prepared {
     let envelope = &held.delivery.envelope;
-    if shared.ledger.knows(envelope) {
+    if shared.ledger.knows(held.digest()) {
         return Prepared::Settled(Disposition::Delivered);
     }
     if held.delivery.receive_count > shared.config.policy.max_receives {
@@ -148,7 +148,9 @@ async fn prepare(shared: &Shared, held: &Held) -> Prepared {
         return Prepared::Settled(Disposition::DeadLetter(Reason::Expired));
     }
     let unsendable = Prepared::Settled(Disposition::DeadLetter(Reason::Unsendable));
-    let header = Text::from_text(&envelope.body).and_then(|text| Ok(text.parse()?.header()));
+    // The rest was read when it was queued, and goes out as it is.
+    let msh = envelope.body.split_inclusive('\r').next().unwrap_or_default();
+    let header = Text::from_text(msh).and_then(|text| Ok(text.parse()?.header()));
     let Some(header) = header.ok().filter(|header| header.control_id == envelope.attributes.control_id)
     else {
         return unsendable;
@@ -167,7 +169,7 @@ async fn is_ours(shared: &Shared, held: &Held) -> bool {
     let timeouts = shared.connector.timeouts();
     let needed = timeouts.write + timeouts.acknowledgment + LEASE_MARGIN;
     let left = || {
-        let until = shared.table(|table| table.active_until(held.group()))?;
+        let until = shared.look(|table| table.active_until(held.group()))?;
         Some(until.saturating_duration_since(shared.now()))
     };
     match left() {
@@ -183,7 +185,7 @@ async fn is_ours(shared: &Shared, held: &Held) -> bool {
     if results.iter().any(Result::is_err) {
         return false;
     }
-    shared.table(|table| table.extended(receipt, until));
+    shared.look(|table| table.extended(receipt, until));
     // The call may have taken long, or the host may have been suspended in it.
     left().is_some_and(|left| left >= needed)
 }

@@ -57,7 +57,7 @@ async fn extend(shared: &Shared) {
     let mut released = Vec::new();
     for (receipt, result) in receipts.iter().zip(results) {
         match result {
-            Ok(()) => shared.table(|table| table.extended(receipt, asked + shared.queue.visibility())),
+            Ok(()) => shared.look(|table| table.extended(receipt, asked + shared.queue.visibility())),
             Err(QueueError::Stale) => {
                 failed += 1;
                 released.extend(shared.table(|table| table.lost(receipt)));

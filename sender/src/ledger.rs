@@ -21,7 +21,7 @@ use std::{
 
 use hl7v2::Acknowledgment;
 use queue::Envelope;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 /// The first line, before the version.
 const HEADER: &str = "adt-bridge ledger ";
@@ -38,9 +38,14 @@ pub(crate) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Known {
-    digests: HashSet<String>,
-    order: VecDeque<String>,
+    digests: HashSet<Digest>,
+    order: VecDeque<Digest>,
 }
+
+/// Stands for a message, byte for byte. Control ids alone are reused by some systems; the body decides. What an
+/// operator queued once more is another delivery of the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Digest([u8; 32]);
 
 impl Ledger {
     /// Reads the file, when there is one.
@@ -66,7 +71,9 @@ impl Ledger {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         writeln!(file, "{HEADER}{VERSION}")?;
         for line in &lines {
-            known.insert(line.split('\t').next().unwrap_or_default().to_owned());
+            if let Some(digest) = line.split('\t').next().and_then(Digest::read) {
+                known.insert(digest);
+            }
             writeln!(file, "{line}")?;
         }
         file.sync_all()?;
@@ -78,38 +85,39 @@ impl Ledger {
     }
 
     /// Whether this very message, byte for byte, was acknowledged before.
-    pub(crate) fn knows(&self, envelope: &Envelope) -> bool {
-        self.lock().digests.contains(&digest(envelope))
+    pub(crate) fn knows(&self, digest: &Digest) -> bool {
+        self.lock().digests.contains(digest)
     }
 
-    /// Notes an acknowledged message; with a file, returns once it is on disk.
-    pub(crate) async fn record(
+    /// Remembers an acknowledged message. Gives the line for the file, where there is one.
+    pub(crate) fn note(
         &self,
-        envelope: &Envelope,
+        digest: Digest,
+        control_id: &str,
         acknowledgment: Option<&Acknowledgment>,
         attempts: u32,
-    ) -> io::Result<()> {
-        let digest = digest(envelope);
-        if let Some(file) = &self.file {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-            let code = acknowledgment.map_or("", |ack| ack.code.as_str());
-            let error = acknowledgment.and_then(|ack| ack.errors.first()).map(|error| error.code.to_string());
-            let raw = acknowledgment.map(|ack| hex(&Sha256::digest(&ack.raw))).unwrap_or_default();
-            let line = format!(
-                "{digest}\t{now}\t{}\t{code}\t{}\t{attempts}\t{raw}\n",
-                envelope.attributes.control_id,
-                error.unwrap_or_default(),
-            );
-            let file = Arc::clone(file);
-            let write = move || {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.write_all(line.as_bytes())?;
-                file.sync_data()
-            };
-            tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
-        }
+    ) -> Option<String> {
         self.lock().insert(digest);
-        Ok(())
+        self.file.as_ref()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let code = acknowledgment.map_or("", |ack| ack.code.as_str());
+        let error = acknowledgment.and_then(|ack| ack.errors.first()).map(|error| error.code.to_string());
+        let error = error.unwrap_or_default();
+        let raw = acknowledgment.map(|ack| hex(&Sha256::digest(&ack.raw))).unwrap_or_default();
+        let digest = hex(&digest.0);
+        Some(format!("{digest}\t{now}\t{control_id}\t{code}\t{error}\t{attempts}\t{raw}\n"))
+    }
+
+    /// Writes lines into the file; returns once they are on disk.
+    pub(crate) async fn write(&self, lines: String) -> io::Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| !lines.is_empty()) else { return Ok(()) };
+        let file = Arc::clone(file);
+        let write = move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(lines.as_bytes())?;
+            file.sync_data()
+        };
+        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -117,9 +125,35 @@ impl Ledger {
     }
 }
 
+impl Digest {
+    pub(crate) fn of(envelope: &Envelope) -> Self {
+        let mut hash = Sha256::new();
+        if envelope.deduplication_id.is_once_more() {
+            hash.update(envelope.deduplication_id.as_str());
+        }
+        hash.update(envelope.attributes.control_id.len().to_be_bytes());
+        hash.update(&envelope.attributes.control_id);
+        hash.update(&envelope.body);
+        Self(hash.finalize().into())
+    }
+
+    /// Reads 64 hexadecimal digits.
+    fn read(text: &str) -> Option<Self> {
+        let mut digest = [0; 32];
+        let digits = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
+        if text.len() != 2 * digest.len() {
+            return None;
+        }
+        for (byte, read) in digest.iter_mut().zip(digits) {
+            *byte = read?;
+        }
+        Some(Self(digest))
+    }
+}
+
 impl Known {
-    fn insert(&mut self, digest: String) {
-        if self.digests.insert(digest.clone()) {
+    fn insert(&mut self, digest: Digest) {
+        if self.digests.insert(digest) {
             self.order.push_back(digest);
         }
         if self.order.len() > REMEMBERED
@@ -138,19 +172,6 @@ fn check_version(line: &str) -> io::Result<()> {
         ))),
         Some(_) | None => Ok(()),
     }
-}
-
-/// Control ids alone are reused by some systems; the body decides. What an operator queued once more is another
-/// delivery of the same bytes.
-fn digest(envelope: &Envelope) -> String {
-    let mut hash = Sha256::new();
-    if envelope.deduplication_id.is_once_more() {
-        hash.update(envelope.deduplication_id.as_str());
-    }
-    hash.update(envelope.attributes.control_id.len().to_be_bytes());
-    hash.update(&envelope.attributes.control_id);
-    hash.update(&envelope.body);
-    hex(&hash.finalize())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -177,19 +198,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
         let ledger = Ledger::open(Some(&path)).unwrap();
-        ledger.record(&envelope("1", "MSH|Canary"), None, 2).await.unwrap();
+        let note = async |ledger: &Ledger, envelope: Envelope, attempts| {
+            let id = &envelope.attributes.control_id;
+            let line = ledger.note(Digest::of(&envelope), id, None, attempts).unwrap();
+            ledger.write(line).await.unwrap();
+        };
+        note(&ledger, envelope("1", "MSH|Canary"), 2).await;
         drop(ledger);
         let mut text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains("Canary"));
         text.push_str("torn");
         std::fs::write(&path, text).unwrap();
         let ledger = Ledger::open(Some(&path)).unwrap();
-        assert!(ledger.knows(&envelope("1", "MSH|Canary")));
-        assert!(!ledger.knows(&envelope("1", "MSH|Other")) && !ledger.knows(&envelope("2", "MSH|Canary")));
+        let knows = |ledger: &Ledger, envelope: Envelope| ledger.knows(&Digest::of(&envelope));
+        assert!(knows(&ledger, envelope("1", "MSH|Canary")));
+        assert!(!knows(&ledger, envelope("1", "MSH|Other")) && !knows(&ledger, envelope("2", "MSH|Canary")));
         let resent = DeduplicationId::once_more(7);
-        assert!(!ledger.knows(&Envelope { deduplication_id: resent, ..envelope("1", "MSH|Canary") }));
-        ledger.record(&envelope("2", "MSH|Canary"), None, 1).await.unwrap();
-        assert!(Ledger::open(Some(&path)).unwrap().knows(&envelope("2", "MSH|Canary")));
+        assert!(!knows(&ledger, Envelope { deduplication_id: resent, ..envelope("1", "MSH|Canary") }));
+        note(&ledger, envelope("2", "MSH|Canary"), 1).await;
+        assert!(knows(&Ledger::open(Some(&path)).unwrap(), envelope("2", "MSH|Canary")));
     }
 
     #[test]

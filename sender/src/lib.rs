@@ -9,7 +9,8 @@
 //! | `poll` | receives from the queue while the breaker is closed and there is room |
 //! | `connection`, one per connection | takes the next ready group, sends, waits, settles |
 //! | `heartbeat` | extends every lease, hands back what waits too long |
-//! | `settle`, one per message whose removal failed | repeats the delete beside the connection, its group locked |
+//! | `leaving` | notes and deletes what was acknowledged, as many as wait together, their groups locked |
+//! | `settle`, one per message whose removal failed | repeats the delete, its group locked |
 //! | `application`, one per message in custody | waits for the application acknowledgment, its group locked |
 #![warn(missing_docs)]
 
@@ -32,6 +33,7 @@ mod disposition;
 mod error;
 mod foreign;
 mod heartbeat;
+mod leaving;
 mod ledger;
 mod metrics;
 mod poll;
@@ -134,8 +136,10 @@ async fn deliver_all(
     measure_queue(&shared.queue);
     measure_certificate(&shared);
     tell_endpoint(&shared);
-    let settled = CancellationToken::new();
-    let (work, background) = (TaskTracker::new(), TaskTracker::new());
+    let (no_more, settled) = (CancellationToken::new(), CancellationToken::new());
+    let (work, leaving, background) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
+    leaving.spawn(leaving::run(Arc::clone(&shared), no_more.clone()));
+    leaving.close();
     work.spawn(poll::run(Arc::clone(&shared)));
     for number in 0..shared.config.connections {
         work.spawn(connection::run(Arc::clone(&shared), number == 0));
@@ -153,6 +157,10 @@ async fn deliver_all(
         work.wait().await;
         shared.beside.close();
         shared.beside.wait().await;
+        no_more.cancel();
+        leaving.wait().await;
+        // Deletes that failed are repeated there.
+        shared.beside.wait().await;
     };
     let broken = tokio::select! {
         () = finished => None,
@@ -160,6 +168,7 @@ async fn deliver_all(
     };
     stop.cancel();
     if let Some(error) = broken {
+        no_more.cancel();
         settled.cancel();
         return Err(Error::Queue(error));
     }

@@ -13,6 +13,7 @@ use crate::{
     application,
     backoff::jittered,
     disposition::Disposition,
+    leaving::Leaver,
     shared::{Counts, Shared},
     table::Held,
 };
@@ -38,7 +39,7 @@ pub(crate) async fn settle(
         }
     };
     match disposition {
-        Disposition::Delivered => delivered(shared, held, acknowledgment.as_ref()).await,
+        Disposition::Delivered => delivered(shared, held, acknowledgment.as_ref()),
         // It is not the message: it keeps its tries and waits until the endpoint is well.
         Disposition::RetryRefused
         | Disposition::DeadLetter(Reason::NegativeAcknowledgment | Reason::RetriesExhausted)
@@ -64,19 +65,17 @@ pub(crate) async fn settle(
     }
 }
 
-async fn delivered(shared: &Arc<Shared>, held: Held, acknowledgment: Option<&Acknowledgment>) {
-    let envelope = &held.delivery.envelope;
-    if !shared.ledger.knows(envelope) {
+fn delivered(shared: &Arc<Shared>, held: Held, acknowledgment: Option<&Acknowledgment>) {
+    let attributes = &held.delivery.envelope.attributes;
+    let known = shared.ledger.knows(held.digest());
+    let mut note = None;
+    if !known {
         shared.counts.delivered.fetch_add(1, Ordering::Relaxed);
-        shared.metrics.delivered(&envelope.attributes, shared.wall());
-        let recorded = shared.ledger.record(envelope, acknowledgment, held.history.attempts).await;
-        if let Err(error) = recorded {
-            // The acknowledgment stands; without the note a failed delete may cost a repeat.
-            let control_id = &envelope.attributes.control_id;
-            tracing::error!(%error, hl7.control_id = control_id, "writing the ledger failed");
-        }
+        shared.metrics.delivered(attributes, shared.wall());
+        let attempts = held.history.attempts;
+        note = shared.ledger.note(*held.digest(), &attributes.control_id, acknowledgment, attempts);
     }
-    remove(shared, held, Removal::Delete).await;
+    shared.leave(Leaver { held, note });
 }
 
 async fn dead_letter(
@@ -112,7 +111,7 @@ async fn dead_letter(
 
 /// How a message leaves the queue.
 #[derive(Debug)]
-enum Removal {
+pub(crate) enum Removal {
     Delete,
     /// `park` withholds the rest of the group: later messages build on this one.
     DeadLetter {
@@ -127,8 +126,13 @@ enum Removal {
 async fn remove(shared: &Arc<Shared>, held: Held, removal: Removal) {
     if try_remove(shared, &held, &removal).await {
         shared.table(|table| table.finish(held.group()));
-        return;
+    } else {
+        repeat(shared, held, removal);
     }
+}
+
+/// Removes it later.
+pub(crate) fn repeat(shared: &Arc<Shared>, held: Held, removal: Removal) {
     shared.table(|table| table.off_the_wire(held.group()));
     let beside = Arc::clone(shared);
     shared.beside.spawn(async move {
@@ -161,6 +165,11 @@ async fn try_remove(shared: &Shared, held: &Held, removal: &Removal) -> bool {
             .await
         }
     };
+    removed(held, result)
+}
+
+/// As [`try_remove`], of what the queue said.
+pub(crate) fn removed(held: &Held, result: Result<(), QueueError>) -> bool {
     match result {
         Ok(()) => true,
         Err(QueueError::Stale) => {

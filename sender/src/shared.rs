@@ -22,6 +22,7 @@ use crate::{
     application::Awaiting,
     breaker::{Breaker, State},
     config::Config,
+    leaving::{Leaver, Leavers},
     ledger::Ledger,
     metrics::Metrics,
     stop_point::StopPoint,
@@ -48,9 +49,15 @@ pub(crate) struct Shared {
     clock_watch: Mutex<ClockWatch>,
     /// Held until the last task has ended.
     _turn: Option<File>,
+    pub(crate) leavers: Leavers,
     table: Mutex<Table>,
     breaker: Mutex<Breaker>,
-    changed: Notify,
+    /// Wakes one connection: there is a message to send. Whoever takes one wakes the next.
+    due: Notify,
+    /// Wakes the poll: there is room.
+    space: Notify,
+    /// Wakes all: the breaker turned.
+    turned: Notify,
 }
 
 /// What happened since the start.
@@ -75,7 +82,7 @@ impl Shared {
         shutdown: CancellationToken,
     ) -> Self {
         let breaker = Mutex::new(Breaker::new(config.policy.pause_after_failures));
-        let (table, changed, counts) = (Mutex::default(), Notify::new(), Counts::default());
+        let (table, counts) = (Mutex::default(), Counts::default());
         let (beside, awaiting, clock_watch) = (TaskTracker::new(), Awaiting::default(), Mutex::default());
         let Dependencies { queue, clock } = dependencies;
         Self {
@@ -94,15 +101,36 @@ impl Shared {
             clock_watch,
             table,
             breaker,
-            changed,
+            leavers: Leavers::default(),
+            due: Notify::new(),
+            space: Notify::new(),
+            turned: Notify::new(),
         }
     }
 
-    /// Reads or changes the table; whoever waits for a change looks again.
+    /// Changes the table; whoever waits for what it has now is woken.
     pub(crate) fn table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
-        let result = work(&mut lock(&self.table));
-        self.changed.notify_waiters();
+        let (result, wake) = {
+            let mut table = lock(&self.table);
+            let result = work(&mut table);
+            (result, table.has_due(Instant::now()) || table.next_due().is_some())
+        };
+        if wake {
+            self.due.notify_one();
+        }
+        self.space.notify_one();
         result
+    }
+
+    /// Reads the table, or changes what nobody waits for.
+    pub(crate) fn look<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+        work(&mut lock(&self.table))
+    }
+
+    /// Hands over an acknowledged message. Its group stays locked until it has left the queue.
+    pub(crate) fn leave(&self, leaver: Leaver) {
+        self.look(|table| table.off_the_wire(leaver.held.group()));
+        self.leavers.push(leaver);
     }
 
     pub(crate) fn breaker_state(&self) -> State {
@@ -129,7 +157,7 @@ impl Shared {
         }
         if before != after {
             self.metrics.breaker(after);
-            self.changed.notify_waiters();
+            self.turned.notify_waiters();
         }
         result
     }
@@ -160,36 +188,54 @@ impl Shared {
     /// Safe: a message is taken only by the poll that returns it.
     pub(crate) async fn next(&self) -> Held {
         loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
+            let mut due = std::pin::pin!(self.due.notified());
+            let mut turned = std::pin::pin!(self.turned.notified());
             // Armed before the look, or a change between look and wait would be missed.
-            changed.as_mut().enable();
-            let (held, due) = {
-                let mut table = lock(&self.table);
-                let may_send = match lock(&self.breaker).state() {
-                    State::Closed => true,
-                    State::HalfOpen { .. } => table.active() == 0,
-                    State::Open { .. } => false,
-                };
-                let held = if may_send { table.take(Instant::now()) } else { None };
-                (held, table.next_due().filter(|_| may_send))
-            };
-            if let Some(held) = held {
-                return held;
+            due.as_mut().enable();
+            turned.as_mut().enable();
+            match self.take() {
+                Ok(held) => return held,
+                Err(next_due) => wait(due, turned, next_due).await,
             }
-            wait(changed, due).await;
         }
+    }
+
+    /// The next message that may be sent now; otherwise when to look again, where that is known.
+    pub(crate) fn take(&self) -> Result<Held, Option<Instant>> {
+        let now = Instant::now();
+        let (held, more) = {
+            let mut table = lock(&self.table);
+            let may_send = match lock(&self.breaker).state() {
+                State::Closed => true,
+                State::HalfOpen { .. } => table.active() == 0,
+                State::Open { .. } => false,
+            };
+            let held = if may_send { table.take(now) } else { None };
+            let Some(held) = held else { return Err(table.next_due().filter(|_| may_send)) };
+            (held, table.has_due(now) || table.next_due().is_some())
+        };
+        if more {
+            self.due.notify_one();
+        } else {
+            self.space.notify_one();
+        }
+        Ok(held)
     }
 
     /// Waits until a connection is of use: a message may be sent, or (`probing`) the breaker wants a try.
     pub(crate) async fn wanted(&self, probing: bool) {
         loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
+            let mut due = std::pin::pin!(self.due.notified());
+            let mut turned = std::pin::pin!(self.turned.notified());
+            due.as_mut().enable();
+            turned.as_mut().enable();
             let now = Instant::now();
-            let due = match self.breaker_state() {
+            let next_due = match self.breaker_state() {
                 State::Closed | State::HalfOpen { .. } => {
                     let table = lock(&self.table);
                     if table.has_due(now) {
+                        // Connecting takes long: another one may be quicker.
+                        self.due.notify_one();
                         return;
                     }
                     table.next_due()
@@ -197,41 +243,46 @@ impl Shared {
                 State::Open { probe_at, .. } if probing && probe_at <= now => return,
                 State::Open { probe_at, .. } => probing.then_some(probe_at),
             };
-            wait(changed, due).await;
+            wait(due, turned, next_due).await;
         }
     }
 
-    /// Waits until the queue may be asked, and for how many messages.
-    pub(crate) async fn room(&self) -> NonZeroUsize {
+    /// Waits until the queue may be asked, and for how many messages: up to `batch`, and fewer only while there is
+    /// nothing to send. `asked` were asked for already.
+    pub(crate) async fn room(&self, batch: usize, asked: usize) -> NonZeroUsize {
         loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
-            let (count, bytes, unsettled) = {
-                let table = lock(&self.table);
-                let (count, bytes) = table.held();
-                (count, bytes, count - table.settling())
-            };
+            let mut space = std::pin::pin!(self.space.notified());
+            let mut turned = std::pin::pin!(self.turned.notified());
+            space.as_mut().enable();
+            turned.as_mut().enable();
             let room = match self.breaker_state() {
-                State::Closed if bytes < MAX_HELD_BYTES => self.config.max_held.saturating_sub(count),
-                State::HalfOpen { .. } if unsettled == 0 => 1,
-                State::Closed | State::HalfOpen { .. } | State::Open { .. } => 0,
+                State::Closed => self.look(|table| {
+                    let (count, bytes) = table.held();
+                    let free = self.config.max_held.saturating_sub(count + asked);
+                    let enough = free >= batch || !table.has_due(Instant::now());
+                    if enough && bytes < MAX_HELD_BYTES { free.min(batch) } else { 0 }
+                }),
+                State::HalfOpen { .. } => {
+                    self.look(|table| usize::from(asked == 0 && table.held().0 == table.settling()))
+                }
+                State::Open { .. } => 0,
             };
             if let Some(room) = NonZeroUsize::new(room) {
                 return room;
             }
-            changed.await;
+            wait(space, turned, None).await;
         }
     }
 
     /// Completes when the breaker opens.
     pub(crate) async fn opened(&self) {
         loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
+            let mut turned = std::pin::pin!(self.turned.notified());
+            turned.as_mut().enable();
             if matches!(self.breaker_state(), State::Open { .. }) {
                 return;
             }
-            changed.await;
+            turned.await;
         }
     }
 
@@ -258,13 +309,17 @@ impl Counts {
     }
 }
 
-async fn wait(changed: impl Future<Output = ()>, due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::select! {
-            () = changed => {}
-            () = tokio::time::sleep_until(due) => {}
-        },
-        None => changed.await,
+async fn wait(one: impl Future<Output = ()>, other: impl Future<Output = ()>, until: Option<Instant>) {
+    let timer = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = one => {}
+        () = other => {}
+        () = timer => {}
     }
 }
 

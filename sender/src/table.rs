@@ -3,17 +3,21 @@
 //! A group has at most one message on the wire. Its line is `Active` then, and the message itself is with the
 //! connection; the table keeps the lease, so that the heartbeat covers it.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::OnceLock,
+};
 
 use clock::Moment;
 use queue::{Delivery, GroupId, Receipt};
 use tokio::time::Instant;
 
-use crate::disposition::History;
+use crate::{disposition::History, ledger::Digest};
 
 /// A message on lease and what happened to it so far.
 #[derive(Debug)]
 pub(crate) struct Held {
+    digest: OnceLock<Digest>,
     pub(crate) delivery: Delivery,
     pub(crate) history: History,
     /// How many messages the endpoint had accepted when this one came or was last lost.
@@ -24,12 +28,21 @@ impl Held {
     pub(crate) fn group(&self) -> &GroupId {
         &self.delivery.envelope.group
     }
+
+    /// By which the ledger knows it.
+    pub(crate) fn digest(&self) -> &Digest {
+        self.digest.get_or_init(|| Digest::of(&self.delivery.envelope))
+    }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     lines: HashMap<GroupId, Line>,
     turn: u64,
+    /// The groups whose state is `Ready`, and those `Delayed` ones whose time has come, by turn.
+    ready: BTreeMap<u64, GroupId>,
+    /// The other groups whose state is `Delayed`.
+    delayed: BTreeMap<(Instant, u64), GroupId>,
 }
 
 #[derive(Debug)]
@@ -79,10 +92,10 @@ impl Table {
             };
             self.turn += 1;
             let turn = self.turn;
-            let line = self.lines.entry(group.clone()).or_insert_with(|| Line {
-                state: State::Ready { turn },
-                waiting: VecDeque::new(),
-                active: None,
+            let ready = &mut self.ready;
+            let line = self.lines.entry(group.clone()).or_insert_with_key(|group| {
+                ready.insert(turn, group.clone());
+                Line { state: State::Ready { turn }, waiting: VecDeque::new(), active: None }
             });
             let known = fresh.entry(group).or_default();
             let mut history = History::default();
@@ -97,22 +110,19 @@ impl Table {
                 }
             }
             known.push(delivery.sequence.clone());
-            line.waiting.push_back((Held { delivery, history, accepted_before: accepted }, lease));
+            let held = Held { digest: OnceLock::new(), delivery, history, accepted_before: accepted };
+            line.waiting.push_back((held, lease));
         }
     }
 
     /// The next message to send, of the group whose turn it is longest.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Held> {
-        let due = |line: &Line| match line.state {
-            State::Ready { turn } => Some(turn),
-            State::Delayed { until, turn } if until <= now => Some(turn),
-            State::Delayed { .. } | State::Active | State::OffWire => None,
-        };
-        let (_, line) = self
-            .lines
-            .values_mut()
-            .filter_map(|line| Some((due(line)?, line)))
-            .min_by_key(|(turn, _)| *turn)?;
+        while let Some(entry) = self.delayed.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((_, turn), group) = entry.remove_entry();
+            self.ready.insert(turn, group);
+        }
+        let (_, group) = self.ready.pop_first()?;
+        let line = self.lines.get_mut(&group)?;
         let (held, lease) = line.waiting.pop_front()?;
         line.active = Some((lease, held.delivery.envelope.body.len()));
         line.state = State::Active;
@@ -121,20 +131,12 @@ impl Table {
 
     /// When [`take`](Self::take) will have something; `None` when something must happen first.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let due = |line: &Line| match line.state {
-            State::Delayed { until, .. } => Some(until),
-            State::Ready { .. } | State::Active | State::OffWire => None,
-        };
-        self.lines.values().filter_map(due).min()
+        self.delayed.keys().next().map(|(until, _)| *until)
     }
 
     /// Whether [`take`](Self::take) has something.
     pub(crate) fn has_due(&self, now: Instant) -> bool {
-        self.lines.values().any(|line| match line.state {
-            State::Ready { .. } => !line.waiting.is_empty(),
-            State::Delayed { until, .. } => until <= now,
-            State::Active | State::OffWire => false,
-        })
+        !self.ready.is_empty() || self.next_due().is_some_and(|until| until <= now)
     }
 
     /// Puts a message back at the head of its line, not to be taken before `until`. False when its lease was
@@ -147,6 +149,7 @@ impl Table {
             Some((lease, _)) if !lease.lost => {
                 line.waiting.push_front((held, lease));
                 line.state = State::Delayed { until, turn: self.turn };
+                self.delayed.insert((until, self.turn), group.clone());
                 true
             }
             _ => false,
@@ -186,7 +189,9 @@ impl Table {
         let Some(line) = self.lines.get_mut(group) else { return Vec::new() };
         let receipts = line.waiting.drain(..).rev().map(|(_, lease)| lease.receipt).collect();
         if line.active.is_none() {
+            let state = line.state;
             self.lines.remove(group);
+            self.strike(state);
         }
         receipts
     }
@@ -199,7 +204,7 @@ impl Table {
 
     /// Forgets followers whose head is held since before `since`, and waiting messages leased before `oldest`.
     pub(crate) fn forget_stuck(&mut self, since: Moment, oldest: Moment) -> Vec<Receipt> {
-        let mut receipts = Vec::new();
+        let (mut receipts, mut gone) = (Vec::new(), Vec::new());
         self.lines.retain(|_, line| {
             let head_since = line.active.as_ref().map(|(lease, _)| lease.since);
             let head_since = head_since.or_else(|| line.waiting.front().map(|(_, lease)| lease.since));
@@ -212,8 +217,13 @@ impl Table {
             receipts.extend(
                 line.waiting.drain(keep.min(line.waiting.len())..).rev().map(|(_, lease)| lease.receipt),
             );
-            line.active.is_some() || !line.waiting.is_empty()
+            let stays = line.active.is_some() || !line.waiting.is_empty();
+            if !stays {
+                gone.push(line.state);
+            }
+            stays
         });
+        gone.into_iter().for_each(|state| self.strike(state));
         receipts
     }
 
@@ -285,9 +295,29 @@ impl Table {
     fn next_in_line(&mut self, group: &GroupId) {
         self.turn += 1;
         match self.lines.get_mut(group) {
-            Some(line) if !line.waiting.is_empty() => line.state = State::Ready { turn: self.turn },
-            Some(_) => drop(self.lines.remove(group)),
+            Some(line) if !line.waiting.is_empty() => {
+                let before = std::mem::replace(&mut line.state, State::Ready { turn: self.turn });
+                self.ready.insert(self.turn, group.clone());
+                self.strike(before);
+            }
+            Some(line) => {
+                let before = line.state;
+                self.lines.remove(group);
+                self.strike(before);
+            }
             None => {}
+        }
+    }
+
+    /// The line in that state waits for its turn no more.
+    fn strike(&mut self, state: State) {
+        match state {
+            State::Ready { turn } => drop(self.ready.remove(&turn)),
+            State::Delayed { until, turn } => {
+                self.delayed.remove(&(until, turn));
+                self.ready.remove(&turn);
+            }
+            State::Active | State::OffWire => {}
         }
     }
 }

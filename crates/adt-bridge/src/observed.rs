@@ -75,6 +75,17 @@ impl QueueLayer for ObservedQueue {
         Ok(())
     }
 
+    async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let results = self.inner.delete_all(receipts).await;
+        for (receipt, _) in receipts.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
+            let id = self.leased().remove(receipt);
+            if let Some(id) = id {
+                self.feed.delivered(&id);
+            }
+        }
+        results
+    }
+
     async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
         let told = letter.clone();
         self.inner.dead_letter(delivery, letter).await?;

@@ -105,8 +105,9 @@ impl Acknowledgment {
         let msa = message.segment("MSA").ok_or(AcknowledgmentError::NoMsa)?;
         let code = msa.field(1).text().unwrap_or_default().trim().parse()?;
         let control_id = msa.field(2).text().map(std::borrow::Cow::into_owned);
-        let (errors, time, raw) = (errors(&message, &msa), message.header().time, text.as_str().to_owned());
-        Ok(Self { code, control_id, errors, time, raw })
+        let time = message.segment("MSH").and_then(|msh| msh.field(7).component(1).text());
+        let time = time.map(std::borrow::Cow::into_owned).unwrap_or_default();
+        Ok(Self { code, control_id, errors: errors(&message, &msa), time, raw: text.as_str().to_owned() })
     }
 }
 

@@ -177,6 +177,21 @@ pub async fn deletes_for_good(queue: Arc<dyn Queue>) {
     assert_eq!(queue.statistics().await.unwrap().in_flight, 0);
 }
 
+/// Messages that are deleted together are gone, each with its own answer.
+pub async fn deletes_many_for_good(queue: Arc<dyn Queue>) {
+    for name in ["m1", "m2", "m3"] {
+        queue.send(envelope(name, name)).await.unwrap();
+    }
+    let mut deliveries = Vec::new();
+    while deliveries.len() < 3 {
+        deliveries.extend(queue.receive(TEN, SOON).await.unwrap());
+    }
+    let receipts: Vec<_> = deliveries.into_iter().map(|delivery| delivery.receipt).collect();
+    assert_eq!(queue.delete_all(&receipts).await, vec![Ok(()); 3]);
+    assert!(queue.delete_all(&[]).await.is_empty());
+    assert!(queue.receive(TEN, QUIET).await.unwrap().is_empty());
+}
+
 /// A waiting receive wakes when a message is sent, not when its time is over.
 pub async fn wakes_a_waiting_receive(queue: Arc<dyn Queue>) {
     let waiting = Arc::clone(&queue);

@@ -166,6 +166,25 @@ impl Queue for EmbeddedQueue {
         self.ask(|reply| Command::Delete { ticket, reply }).await?
     }
 
+    /// All commands are with the writer before the first answer is awaited: one commit.
+    async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let ask = |receipt| {
+            let ticket = Ticket::parse(receipt)?;
+            let (reply, answer) = oneshot::channel();
+            self.commands.send(Command::Delete { ticket, reply }).map_err(|_| self.broken())?;
+            Ok(answer)
+        };
+        let asked: Vec<Result<_, QueueError>> = receipts.iter().map(ask).collect();
+        let mut results = Vec::with_capacity(asked.len());
+        for answer in asked {
+            results.push(match answer {
+                Ok(answer) => answer.await.map_err(|_| self.broken()).flatten(),
+                Err(error) => Err(error),
+            });
+        }
+        results
+    }
+
     async fn change_visibility(
         &self,
         receipts: &[Receipt],

@@ -28,6 +28,15 @@ pub trait QueueLayer: fmt::Debug + Send + Sync + 'static {
         self.inner().delete(receipt).await
     }
 
+    /// One after the other, by way of [`delete`](Self::delete): a layer that says something there says it here.
+    async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let mut results = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            results.push(self.delete(receipt).await);
+        }
+        results
+    }
+
     async fn change_visibility(
         &self,
         receipts: &[Receipt],
@@ -54,6 +63,14 @@ pub trait QueueLayer: fmt::Debug + Send + Sync + 'static {
 
     fn max_body_bytes(&self) -> usize {
         self.inner().max_body_bytes()
+    }
+
+    fn max_batch(&self) -> usize {
+        self.inner().max_batch()
+    }
+
+    fn receives_at_once(&self) -> usize {
+        self.inner().receives_at_once()
     }
 
     fn dead_letters(&self) -> Option<&dyn DeadLetterQueue> {
@@ -83,6 +100,10 @@ impl<L: QueueLayer> Queue for L {
         QueueLayer::delete(self, receipt).await
     }
 
+    async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        QueueLayer::delete_all(self, receipts).await
+    }
+
     async fn change_visibility(
         &self,
         receipts: &[Receipt],
@@ -109,6 +130,14 @@ impl<L: QueueLayer> Queue for L {
 
     fn max_body_bytes(&self) -> usize {
         QueueLayer::max_body_bytes(self)
+    }
+
+    fn max_batch(&self) -> usize {
+        QueueLayer::max_batch(self)
+    }
+
+    fn receives_at_once(&self) -> usize {
+        QueueLayer::receives_at_once(self)
     }
 
     fn dead_letters(&self) -> Option<&dyn DeadLetterQueue> {

@@ -90,6 +90,15 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// [`QueueError::Stale`] when the lease ended: the message will come again.
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError>;
 
+    /// As [`delete`](Self::delete), of several messages; one result per receipt.
+    async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let mut results = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            results.push(self.delete(receipt).await);
+        }
+        results
+    }
+
     /// Sets the time left of each lease, one result per receipt; zero hands the message back now.
     async fn change_visibility(
         &self,
@@ -115,6 +124,16 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// The largest body [`send`](Self::send) takes.
     fn max_body_bytes(&self) -> usize {
         MAX_BODY_BYTES
+    }
+
+    /// The most messages that one [`receive`](Self::receive) brings.
+    fn max_batch(&self) -> usize {
+        usize::MAX
+    }
+
+    /// How many calls of [`receive`](Self::receive) beside each other bring more than one after the other.
+    fn receives_at_once(&self) -> usize {
+        1
     }
 
     /// The operator's side, where the backend has one.

@@ -171,6 +171,22 @@ async fn one_failed_extension_does_not_hide_the_others() {
 }
 
 #[tokio::test]
+async fn many_deletes_are_few_calls() {
+    let partial =
+        r#"{"Successful":[],"Failed":[{"Id":"1","SenderFault":true,"Code":"ReceiptHandleIsInvalid"}]}"#;
+    let stub = stub(Reply::Json(200, partial)).await;
+    let receipts: Vec<_> = (0..25).map(|number| Receipt::new(number.to_string())).collect();
+    let results = stub.queue.delete_all(&receipts).await;
+    assert_eq!(results.len(), receipts.len());
+    for (place, result) in results.into_iter().enumerate() {
+        assert_eq!(result, if place % 10 == 1 { Err(QueueError::Stale) } else { Ok(()) }, "{place}");
+    }
+    let requests = stub.requests.lock().unwrap();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|request| request.contains("AmazonSQS.DeleteMessageBatch")));
+}
+
+#[tokio::test]
 async fn a_failed_move_to_the_dead_letters_deletes_nothing() {
     let stub = stub(Reply::Json(500, "{}")).await;
     let delivery =

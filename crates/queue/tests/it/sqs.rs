@@ -37,6 +37,7 @@ queue::contract_tests!([#[ignore = "needs SQS endpoint"]] open =>
     sends_and_receives_the_same_bytes, keeps_absent_attributes_absent, recognises_a_repeated_send,
     a_value_that_comes_back_is_a_message, keeps_the_order_of_a_group, withholds_a_group_on_lease,
     hands_out_again_after_the_lease, hands_out_again_after_a_release, extends_a_lease, deletes_for_good,
+    deletes_many_for_good,
     wakes_a_waiting_receive, wakes_when_a_group_is_freed, dead_letters_leave_the_queue,
     refuses_what_cannot_be_carried, carries_a_body_of_the_limit, counts, consumers_share_without_overlap, lists_and_shows_dead_letters,
     lists_many_dead_letters_of_a_group, skips_dead_letters, redrives_dead_letters, refuses_a_redrive_that_rolls_back, withholds_parked_groups,
