@@ -1,5 +1,7 @@
 //! The conversions that show what the mapping sends.
 
+use serde_json::Map;
+
 use super::{
     BTreeMap, BTreeSet, CodeTable, Conversion, FieldUse, Interaction, Mapper, MappingContext, MessageKind,
     Place, Specification, Value, elements, json, places,
@@ -45,8 +47,43 @@ pub(super) fn all() -> Vec<Run> {
         add(&linked, What::Write(Interaction::Update), "a Patient is written with a link to another one");
         add(patient, What::After(linked), "a Patient is written whose link to another one is gone");
     }
+    let mut versioned = full.clone();
+    each_concept(&mut versioned, &mut |concept| {
+        concept.remove("text");
+        each_coding(concept, |_, coding| coding["version"] = json!("1"));
+    });
+    let mut own = full.clone();
+    each_concept(&mut own, &mut |concept| {
+        each_coding(concept, |number, coding| {
+            coding["system"] = json!(format!("https://hospital.example/own-{number}"));
+            coding["version"] = json!("1");
+        });
+    });
+    own["contact"][0]["address"]["type"] = json!("physical");
+    for patient in [&versioned, &own] {
+        add(patient, What::Write(Interaction::Create), "a Patient that was not there before is written");
+    }
     add(&least, What::DeleteById, "a Patient is deleted");
     runs
+}
+
+/// Calls `change` with every CodeableConcept below `value`.
+fn each_concept(value: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| each_concept(item, change)),
+        Value::Object(members) => {
+            if members.contains_key("coding") {
+                change(members);
+            }
+            members.values_mut().for_each(|member| each_concept(member, change));
+        }
+        _ => {}
+    }
+}
+
+fn each_coding(concept: &mut Map<String, Value>, mut change: impl FnMut(usize, &mut Value)) {
+    let codings = concept.get_mut("coding").and_then(Value::as_array_mut);
+    codings.into_iter().flatten().enumerate().for_each(|(number, coding)| change(number, coding));
 }
 
 impl Run {
