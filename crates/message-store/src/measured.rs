@@ -8,8 +8,8 @@ use bytes::Bytes;
 use instruments::{Family, Histogram, Kind, Label, Metric, REMOTE, Unit};
 
 use crate::{
-    AcceptedRecord, Incoming, JobKey, MessageStore, OrderingKey, PatientKey, Precondition, ReceivedKey,
-    RefusedKey, Replacement, StoreError, StoreLayer, Stored, Tag,
+    AcceptedRecord, Incoming, JobKey, MessageStore, PatientKey, Precondition, RefusedKey, StoreError,
+    StoreLayer, Stored, Tag,
 };
 
 /// The metrics of this crate.
@@ -20,10 +20,10 @@ const WRITES: Metric = Metric {
     kind: Kind::Histogram(REMOTE),
     unit: Unit::Seconds,
     labels: &[
-        Label { name: "kind", values: &["incoming", "received", "current", "accepted", "job", "refused"] },
+        Label { name: "kind", values: &["incoming", "accepted", "job", "refused"] },
         Label { name: "outcome", values: &["ok", "changed", "unavailable", "full", "error"] },
     ],
-    help: "Writes to the message store, by what is written; changed: somebody else was quicker.",
+    help: "Writes to the message store, by what is written: what arrived, with what is now the patient's; records of the hook; changed: somebody else was quicker.",
     cloudwatch: false,
 };
 
@@ -61,25 +61,6 @@ impl StoreLayer for Measured {
         let started = Instant::now();
         let result = self.inner.put_incoming(incoming).await;
         self.record("incoming", &result, started);
-        result
-    }
-
-    async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
-        let started = Instant::now();
-        let result = self.inner.put_received(key, body).await;
-        self.record("received", &result, started);
-        result
-    }
-
-    async fn put_current(
-        &self,
-        patient: &PatientKey,
-        order: &OrderingKey,
-        body: Bytes,
-    ) -> Result<Replacement, StoreError> {
-        let started = Instant::now();
-        let result = self.inner.put_current(patient, order, body).await;
-        self.record("current", &result, started);
         result
     }
 

@@ -149,7 +149,7 @@ async fn everything_declared_appears_and_nothing_else() {
         ("adt_bridge_receiver_frames_rejected_total", &[("reason", "charset")]),
         ("adt_bridge_receiver_connections_total", &[("event", "accepted")]),
         ("adt_bridge_receiver_probe_connections_total", &[]),
-        ("adt_bridge_store_write_duration_seconds_count", &[("kind", "received"), ("outcome", "ok")]),
+        ("adt_bridge_store_write_duration_seconds_count", &[("kind", "incoming"), ("outcome", "ok")]),
         ("adt_bridge_store_write_duration_seconds_count", &[("kind", "accepted"), ("outcome", "ok")]),
         ("adt_bridge_tls_certificate_expiry_timestamp_seconds", &[("role", "endpoint")]),
         ("adt_bridge_tls_certificate_expiry_timestamp_seconds", &[("role", "receiver")]),
