@@ -1,7 +1,5 @@
 //! One commit: sends, deletes and dead letters that waited together.
 
-use std::time::{Duration, Instant};
-
 use rusqlite::{Transaction, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -15,8 +13,9 @@ use crate::{
     scheduler::{GroupKey, Ticket},
 };
 
-/// How often old deduplication records are removed, and how many at a time.
-const SWEEP: (Duration, i64) = (Duration::from_secs(1), 10_000);
+/// How many old deduplication records leave with each new one: fewer than two, and a queue that takes messages faster
+/// than it forgets them grows for ever.
+const SWEEP: usize = 2;
 
 type Reply<T> = oneshot::Sender<Result<T, QueueError>>;
 
@@ -156,17 +155,14 @@ fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite:
         let sql = "UPDATE message SET receive_count = receive_count + ?2 WHERE seq = ?1";
         transaction.prepare_cached(sql)?.execute(params![signed(*sequence), count])?;
     }
-    let sweep = core.swept_at.elapsed() >= SWEEP.0 && !sends.is_empty();
-    if sweep {
+    if !sends.is_empty() {
+        let most = i64::try_from(SWEEP * sends.len()).unwrap_or(i64::MAX);
         let sql = "DELETE FROM deduplication WHERE key IN \
                    (SELECT key FROM deduplication WHERE expires_ms <= ?1 LIMIT ?2)";
-        transaction.prepare_cached(sql)?.execute(params![signed(now_ms), SWEEP.1])?;
+        transaction.prepare_cached(sql)?.execute(params![signed(now_ms), most])?;
     }
     transaction.commit()?;
     core.uncounted.clear();
-    if sweep {
-        core.swept_at = Instant::now();
-    }
     Ok(outcomes)
 }
 

@@ -31,7 +31,6 @@ pub(super) struct Core {
     pub(super) dead_groups: HashMap<GroupKey, u32>,
     /// Leases that ended without a delete since the last commit, not yet added to `receive_count`.
     pub(super) uncounted: HashMap<u64, u32>,
-    pub(super) swept_at: Instant,
     clock: Clock,
     started: Moment,
     /// The wall clock at the start, since 1970.
@@ -56,7 +55,6 @@ impl Core {
             reserve,
             dead_groups: HashMap::new(),
             uncounted: HashMap::new(),
-            swept_at: Instant::now(),
             started: clock.now(),
             started_at,
             clock,
