@@ -99,6 +99,9 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, HookError> {
         Ok(value)
     });
     match (reading.fault.into_inner(), read) {
+        (Some(HookError::DuplicateKey { .. }), _) => {
+            Err(HookError::DuplicateKey { path: join(reading.path.take()) })
+        }
         (Some(fault), _) => Err(fault),
         (None, Ok(value)) => Ok(value),
         (None, Err(error)) => Err(HookError::NotJson { line: error.line(), column: error.column() }),
@@ -119,6 +122,7 @@ pub(crate) fn resource_type(resource: &Map<String, Value>) -> Result<Option<&'st
 /// What is known while reading: where we are, and what was wrong that is not the JSON syntax.
 #[derive(Default)]
 struct Reading {
+    /// Of the fault, from the inside out.
     path: RefCell<Vec<String>>,
     fault: RefCell<Option<HookError>>,
 }
@@ -139,6 +143,14 @@ impl Element<'_> {
     fn fault<E: serde::de::Error>(self, fault: HookError) -> E {
         self.reading.fault.borrow_mut().get_or_insert(fault);
         E::custom("refused")
+    }
+
+    /// Notes where a fault is on the way out; nothing is noted of a body without one.
+    fn within<T, E>(self, result: Result<T, E>, step: impl FnOnce() -> String) -> Result<T, E> {
+        if result.is_err() && self.reading.fault.borrow().is_some() {
+            self.reading.path.borrow_mut().push(step());
+        }
+        result
     }
 
     fn check_depth<E: serde::de::Error>(self) -> Result<(), E> {
@@ -193,10 +205,8 @@ impl<'de> Visitor<'de> for Element<'_> {
         self.check_depth()?;
         let mut list = Vec::new();
         loop {
-            self.reading.path.borrow_mut().push(format!("[{}]", list.len()));
-            let item = items.next_element_seed(self.inner())?;
-            self.reading.path.borrow_mut().pop();
-            match item {
+            let item = items.next_element_seed(self.inner());
+            match self.within(item, || format!("[{}]", list.len()))? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -211,13 +221,12 @@ impl<'de> Visitor<'de> for Element<'_> {
                 let digits = members.next_value::<String>()?;
                 return digits.parse().map(Value::Number).map_err(|_| A::Error::custom("number"));
             }
-            self.reading.path.borrow_mut().push(step(&key));
             if map.contains_key(&key) {
-                let path = join(&self.reading.path.borrow());
-                return Err(self.fault(HookError::DuplicateKey { path }));
+                let fault = self.fault(HookError::DuplicateKey { path: String::new() });
+                return self.within(Err(fault), || step(&key));
             }
-            let value = members.next_value_seed(self.inner())?;
-            self.reading.path.borrow_mut().pop();
+            let value = members.next_value_seed(self.inner());
+            let value = self.within(value, || step(&key))?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))
@@ -234,7 +243,8 @@ fn step(key: &str) -> String {
     format!(".{}", if plain { key } else { "?" })
 }
 
-fn join(path: &[String]) -> String {
+fn join(mut path: Vec<String>) -> String {
+    path.reverse();
     path.concat().trim_start_matches('.').to_owned()
 }
 
