@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use message_store::{AcceptedRecord, Mark, PatientKey, Precondition, StoreError};
+use queue::Envelope;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -98,6 +99,7 @@ pub(crate) struct Ready {
     write: Write,
     before: Before,
     composed: Composed,
+    envelopes: Vec<Envelope>,
     told: Option<Told>,
     _turn: PatientGuard,
 }
@@ -142,17 +144,25 @@ async fn read_and_convert(hook: &Arc<Hook>, write: Write) -> Result<Prepared, Ho
                 Composed::convert(hook, &write, &before, told.as_ref()).await?
             }
         };
-        composed.envelopes(hook, &write)?;
+        let envelopes = composed.envelopes(hook, &write)?;
         if claim::take(hook, &write, &mut before, told.as_ref()).await? {
-            return Ok(Prepared::Ready(Box::new(Ready { write, before, composed, told, _turn: turn })));
+            return Ok(Prepared::Ready(Box::new(Ready {
+                write,
+                before,
+                composed,
+                envelopes,
+                told,
+                _turn: turn,
+            })));
         }
     }
 }
 
 impl Ready {
     /// Queues the messages, then remembers them.
-    pub(crate) async fn commit(self, hook: &Hook) -> Result<Outcome, HookError> {
-        if let Err(error) = self.composed.queue(hook, &self.write).await {
+    pub(crate) async fn commit(mut self, hook: &Hook) -> Result<Outcome, HookError> {
+        let envelopes = std::mem::take(&mut self.envelopes);
+        if let Err(error) = Composed::queue(envelopes, hook, &self.write).await {
             hook.metrics().not_written(&error);
             claim::give_back(hook, &self.write, &self.before, Some(&error)).await;
             return Err(error);

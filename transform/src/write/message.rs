@@ -159,8 +159,7 @@ impl Composed {
 
     /// Puts the messages into the queue. All are looked at before the first is sent; when a later one is not taken, the
     /// client repeats the write and the receiver sees the first one twice, as two versions.
-    pub(super) async fn queue(&self, hook: &Hook, write: &Write) -> Result<(), HookError> {
-        let envelopes = self.envelopes(hook, write)?;
+    pub(super) async fn queue(envelopes: Vec<Envelope>, hook: &Hook, write: &Write) -> Result<(), HookError> {
         for envelope in envelopes {
             #[cfg(feature = "planted-leaks")]
             let envelope = {
