@@ -32,7 +32,9 @@ impl Envelope {
         if self.body.is_empty() {
             return Err(QueueError::InvalidBody { offset: 0 });
         }
-        if let Some((offset, _)) = self.body.char_indices().find(|(_, c)| !is_allowed(*c)) {
+        // Nearly every body is plain; looking at bytes without a branch for each is several times as fast.
+        let plain = self.body.bytes().fold(true, |plain, byte| plain & is_plain(byte));
+        if !plain && let Some((offset, _)) = self.body.char_indices().find(|(_, c)| !is_allowed(*c)) {
             return Err(QueueError::InvalidBody { offset });
         }
         let fields =
@@ -149,6 +151,11 @@ fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}' | '\u{10000}'..)
 }
 
+/// ASCII that is allowed.
+fn is_plain(byte: u8) -> bool {
+    (0x20..=0x7f).contains(&byte) | (byte == b'\r') | (byte == b'\n') | (byte == b'\t')
+}
+
 fn safe(id: String) -> Option<String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     (!id.is_empty() && id.len() <= 128 && id.bytes().all(legal)).then_some(id)
@@ -161,7 +168,8 @@ fn digest(parts: &[&str]) -> String {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    hash.finalize().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// No digest begins with it.
