@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use hl7v2::{AckCode, Acknowledgment, AcknowledgmentError, Charset, Text};
+use hl7v2::{AckCode, Acknowledgment, AcknowledgmentError, Charset, Header, Text};
 use mllp::MllpError;
 use queue::Reason;
 use tokio::time::Instant;
@@ -148,13 +148,8 @@ async fn prepare(shared: &Shared, held: &Held) -> Prepared {
         return Prepared::Settled(Disposition::DeadLetter(Reason::Expired));
     }
     let unsendable = Prepared::Settled(Disposition::DeadLetter(Reason::Unsendable));
-    // The rest was read when it was queued, and goes out as it is.
-    let msh = envelope.body.split_inclusive('\r').next().unwrap_or_default();
-    let header = Text::from_text(msh).and_then(|text| Ok(text.parse()?.header()));
-    let Some(header) = header.ok().filter(|header| header.control_id == envelope.attributes.control_id)
-    else {
-        return unsendable;
-    };
+    let header = header(&envelope.body).filter(|header| header.control_id == envelope.attributes.control_id);
+    let Some(header) = header else { return unsendable };
     let asked = Asked {
         application: !matches!(header.application_acknowledgment.as_str(), "" | "NE"),
         original_mode: header.accept_acknowledgment.is_empty()
@@ -162,6 +157,14 @@ async fn prepare(shared: &Shared, held: &Held) -> Prepared {
     };
     let Some(payload) = wire_bytes(&envelope.body, &header.charset_name) else { return unsendable };
     if is_ours(shared, held).await { Prepared::Send { payload, asked } } else { Prepared::NotOurs }
+}
+
+/// MSH of a body that is one message: every line of it is looked at, only the first is taken apart. `None` for what
+/// another program queued, or what was damaged.
+fn header(body: &str) -> Option<Header> {
+    let text = Text::from_text(body).ok()?;
+    let msh = text.as_str().split('\r').next().unwrap_or_default();
+    Some(Text::from_text(msh).ok()?.parse().ok()?.header())
 }
 
 /// Whether the lease covers an exchange, extended where it must be.

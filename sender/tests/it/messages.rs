@@ -49,6 +49,28 @@ async fn a_character_that_the_set_lacks_is_never_replaced_on_the_way() {
 }
 
 #[tokio::test]
+async fn what_is_no_message_is_never_sent() {
+    let endpoint = Endpoint::start(vec![]).await;
+    let sender = Sender::start(config(&endpoint.address));
+    let damages: [fn(&str) -> String; 4] = [
+        |_| "hello".to_owned(),
+        |body| body.replacen("\rPID|", "\rP|", 1),
+        |body| body.replacen("\rPID", "\r", 1),
+        |body| format!("{body}{}\r", "|".repeat(hl7v2::Text::MAX_SEPARATORS)),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let mut sent = envelope("a", &format!("m{number}"));
+        sent.body = damage(&sent.body);
+        sender.queue.send(sent).await.unwrap();
+    }
+    let good = sender.send("a", "good").await;
+    sender.drained().await;
+    assert_eq!(endpoint.bodies(), [good.body]);
+    let reasons: Vec<_> = sender.queue.dead().iter().map(|(_, letter)| letter.reason).collect();
+    assert_eq!(reasons, [Reason::Unsendable; 4]);
+}
+
+#[tokio::test]
 async fn old_messages_are_given_up_when_the_policy_says_so() {
     let endpoint = Endpoint::start(vec![]).await;
     let mut config = config(&endpoint.address);
