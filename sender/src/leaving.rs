@@ -89,6 +89,16 @@ async fn leave(shared: &Arc<Shared>, mut leavers: Vec<Leaver>) {
         // The acknowledgment stands; without the note a failed delete may cost a repeat.
         tracing::error!(%error, "writing the ledger failed");
     }
+    let calls = FuturesUnordered::new();
+    while !leavers.is_empty() {
+        let rest = leavers.split_off(shared.queue.max_batch().min(leavers.len()));
+        calls.push(delete(shared, std::mem::replace(&mut leavers, rest)));
+    }
+    calls.collect::<()>().await;
+}
+
+/// One call, and its groups go on.
+async fn delete(shared: &Arc<Shared>, leavers: Vec<Leaver>) {
     let receipts: Vec<_> = leavers.iter().map(|leaver| leaver.held.delivery.receipt.clone()).collect();
     let results = shared.queue.delete_all(&receipts).await;
     let mut gone = Vec::with_capacity(leavers.len());

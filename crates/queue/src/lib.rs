@@ -126,7 +126,8 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         MAX_BODY_BYTES
     }
 
-    /// The most messages that one [`receive`](Self::receive) brings.
+    /// The most messages that one [`receive`](Self::receive) brings, and that [`delete_all`](Self::delete_all) takes in
+    /// one call.
     fn max_batch(&self) -> usize {
         usize::MAX
     }

@@ -1,10 +1,11 @@
 //! The queue misbehaves: nothing is sent twice for it, nothing is lost, and a broken one ends the sender.
 
 use std::{
+    collections::HashMap,
     num::NonZeroUsize,
     sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -92,6 +93,77 @@ impl QueueLayer for Flaky {
     }
 }
 
+/// A queue that does not delete the message `m1` before the test says so.
+#[derive(Debug)]
+struct Stubborn {
+    inner: MemoryQueue,
+    /// Whether its delete fails meanwhile; otherwise it takes long.
+    fails: bool,
+    asked: AtomicU32,
+    yields: AtomicBool,
+    gate: Notify,
+    leased: Mutex<HashMap<Receipt, String>>,
+}
+
+impl Stubborn {
+    fn new(fails: bool) -> Self {
+        Self {
+            inner: MemoryQueue::new(MemoryConfig::default()),
+            fails,
+            asked: AtomicU32::new(0),
+            yields: AtomicBool::new(false),
+            gate: Notify::new(),
+            leased: Mutex::default(),
+        }
+    }
+
+    fn yields(&self) {
+        self.yields.store(true, Ordering::SeqCst);
+        self.gate.notify_one();
+    }
+
+    async fn left(&self) -> u64 {
+        let statistics = queue::Queue::statistics(&self.inner).await.unwrap();
+        statistics.ready + statistics.in_flight
+    }
+}
+
+#[async_trait]
+impl QueueLayer for Stubborn {
+    fn inner(&self) -> &dyn queue::Queue {
+        &self.inner
+    }
+
+    async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let deliveries = queue::Queue::receive(&self.inner, max, wait).await?;
+        let known = |one: &Delivery| (one.receipt.clone(), one.envelope.attributes.control_id.clone());
+        self.leased.lock().unwrap().extend(deliveries.iter().map(known));
+        Ok(deliveries)
+    }
+
+    async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        let held_up = self.leased.lock().unwrap().get(receipt).is_some_and(|id| id == "m1");
+        if held_up && !self.yields.load(Ordering::SeqCst) {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            if self.fails {
+                return Err(away());
+            }
+            self.gate.notified().await;
+        }
+        queue::Queue::delete(&self.inner, receipt).await
+    }
+}
+
+/// Waits until `condition` holds.
+async fn until(condition: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("in time");
+}
+
 /// Runs a sender until the queue is empty, and stops it.
 async fn drain(queue: &Arc<Flaky>, config: sender::Config) {
     let shutdown = CancellationToken::new();
@@ -138,6 +210,57 @@ async fn a_queue_that_cannot_delete_does_not_stop_the_endpoint() {
     tokio::join!(drain(&queue, config(&endpoint.address)), watch);
     assert_eq!(endpoint.bodies().len(), 4, "nothing twice");
     assert_eq!(endpoint.connections(), 1);
+}
+
+/// Of messages that leave together, one does not.
+#[tokio::test]
+async fn a_failed_delete_locks_its_own_patient_only() {
+    let endpoint = Endpoint::start(vec![]).await;
+    let queue = Arc::new(Stubborn::new(true));
+    for number in 1..=40 {
+        // `m1` and `m21` are of the same patient.
+        queue.send(envelope(&format!("p{}", number % 20), &format!("m{number}"))).await.unwrap();
+    }
+    let shutdown = CancellationToken::new();
+    let deps = Dependencies { queue: Arc::clone(&queue) as Arc<dyn queue::Queue>, clock: Clock::system() };
+    let settings = sender::Config { connections: 4, ..config(&endpoint.address) };
+    let sending = tokio::spawn(sender::run(settings, deps, shutdown.clone()));
+    until(async || queue.left().await == 2).await;
+    let locked = envelope("p1", "m21").body;
+    assert!(!endpoint.bodies().contains(&locked), "its patient's last message is not gone yet");
+    assert!(queue.asked.load(Ordering::SeqCst) > 0);
+    queue.yields();
+    until(async || queue.left().await == 0).await;
+    shutdown.cancel();
+    sending.await.unwrap().unwrap();
+    let mut bodies = endpoint.bodies();
+    assert_eq!(bodies.last(), Some(&locked));
+    bodies.sort_unstable();
+    bodies.dedup();
+    assert_eq!((bodies.len(), endpoint.bodies().len()), (40, 40), "nothing twice");
+}
+
+#[tokio::test]
+async fn a_delete_that_takes_long_holds_up_its_patient_and_the_shutdown_only() {
+    let endpoint = Endpoint::start(vec![]).await;
+    let queue = Arc::new(Stubborn::new(false));
+    for (patient, id) in [("a", "m1"), ("a", "m2")] {
+        queue.send(envelope(patient, id)).await.unwrap();
+    }
+    let shutdown = CancellationToken::new();
+    let deps = Dependencies { queue: Arc::clone(&queue) as Arc<dyn queue::Queue>, clock: Clock::system() };
+    let sending = tokio::spawn(sender::run(config(&endpoint.address), deps, shutdown.clone()));
+    until(async || queue.asked.load(Ordering::SeqCst) == 1).await;
+    queue.send(envelope("b", "m3")).await.unwrap();
+    until(async || queue.left().await == 2).await;
+    assert_eq!(endpoint.bodies(), [envelope("a", "m1").body, envelope("b", "m3").body]);
+    shutdown.cancel();
+    queue.yields();
+    let summary = sending.await.unwrap().unwrap();
+    assert_eq!((summary.delivered, summary.ambiguous), (2, 0));
+    let statistics = queue::Queue::statistics(&queue.inner).await.unwrap();
+    assert_eq!((statistics.ready, statistics.in_flight), (1, 0), "m1 is gone, m2 handed back");
+    assert_eq!(endpoint.bodies().len(), 2, "nothing new after the shutdown");
 }
 
 #[tokio::test]
