@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use queue::{Attributes, DeduplicationId, Envelope};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
 
@@ -147,4 +148,50 @@ fn releases_last_first() {
     assert_eq!(table.forget_stuck(stuck, oldest), [Receipt::new("r3"), Receipt::new("r2")]);
     assert_eq!(table.forget_all_waiting(), [Receipt::new("r1")]);
     assert_eq!(table.held(), (0, 0));
+}
+
+/// Whatever happens to the table, it knows who is next as if it had looked through all lines.
+#[test]
+fn knows_who_is_next_after_any_events() {
+    let mut random = StdRng::seed_from_u64(7);
+    let groups = ["a", "b", "c", "d"];
+    for _ in 0..300 {
+        let (mut table, mut now) = (Table::default(), Instant::now());
+        let (mut on_the_wire, mut sequence) = (Vec::<Held>::new(), 0);
+        for _ in 0..60 {
+            let group = groups[random.random_range(0..groups.len())];
+            let id = GroupId::new(group).unwrap();
+            match random.random_range(0..9) {
+                0 | 1 => {
+                    sequence += 1;
+                    let receipt = format!("r{sequence}");
+                    let until = start() + Duration::from_secs(60);
+                    table.add(vec![delivery(group, sequence, &receipt)], 0, start(), until);
+                }
+                2 | 3 => on_the_wire.extend(table.take(now)),
+                4 if !on_the_wire.is_empty() => {
+                    let held = on_the_wire.swap_remove(random.random_range(0..on_the_wire.len()));
+                    table.put_back(held, now + Duration::from_secs(random.random_range(0..5)));
+                }
+                5 if !on_the_wire.is_empty() => {
+                    let held = on_the_wire.swap_remove(random.random_range(0..on_the_wire.len()));
+                    table.off_the_wire(held.group());
+                    table.finish(held.group());
+                }
+                6 => drop(table.forget_waiting(&id)),
+                7 => drop(table.lost(&Receipt::new(format!("r{}", random.random_range(0..=sequence))))),
+                _ => now += Duration::from_secs(1),
+            }
+            let due = |line: &&Line| match line.state {
+                State::Ready { .. } => true,
+                State::Delayed { until, .. } => until <= now,
+                State::Active | State::OffWire => false,
+            };
+            let lines = table.lines.values();
+            assert!(lines.clone().all(|line| line.active.is_some() || !line.waiting.is_empty()));
+            assert_eq!(table.has_due(now), lines.clone().any(|line| due(&line)));
+            let waiting = |line: &&Line| matches!(line.state, State::Ready { .. } | State::Delayed { .. });
+            assert_eq!(table.ready.len() + table.delayed.len(), lines.filter(waiting).count());
+        }
+    }
 }
