@@ -103,11 +103,12 @@ impl Rig {
         }
     }
 
-    /// Waits until nothing is queued any more; dead letters do not count.
+    /// Waits until nothing is queued any more, and the account of the queue says where it went; dead letters do not
+    /// count.
     pub(crate) async fn drained(&self) {
         let empty = async |rig: &Self| {
             let now = rig.queue.statistics().await.expect("statistics");
-            now.ready + now.in_flight == 0
+            now.ready + now.in_flight == 0 && rig.queue.is_accounted_for()
         };
         let started = Instant::now();
         while !empty(self).await {

@@ -3,7 +3,10 @@
 use std::{
     collections::{HashMap, HashSet},
     num::NonZeroUsize,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +18,17 @@ use queue::{DeadLetter, Delivery, Envelope, Queue, QueueError, QueueLayer, Reaso
 pub(crate) struct WatchedQueue {
     inner: std::sync::Arc<dyn Queue>,
     account: Mutex<Account>,
+    /// Messages that are leaving the queue, and are not in the account yet.
+    leaving: AtomicUsize,
+}
+
+/// Counts a message as leaving until it is dropped.
+struct Leaving<'q>(&'q AtomicUsize);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Which calls fail from now on.
@@ -46,7 +60,7 @@ struct Account {
 
 impl WatchedQueue {
     pub(crate) fn new(inner: std::sync::Arc<dyn Queue>) -> Self {
-        Self { inner, account: Mutex::default() }
+        Self { inner, account: Mutex::default(), leaving: AtomicUsize::new(0) }
     }
 
     /// Makes calls fail until [`heal`](Self::heal).
@@ -81,6 +95,16 @@ impl WatchedQueue {
     /// How often a message was handed out.
     pub(crate) fn receives(&self, control_id: &str) -> u32 {
         self.account().receives.get(control_id).copied().unwrap_or_default()
+    }
+
+    /// Whether everything that left the queue is in the account.
+    pub(crate) fn is_accounted_for(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst) == 0
+    }
+
+    fn leaving(&self) -> Leaving<'_> {
+        self.leaving.fetch_add(1, Ordering::SeqCst);
+        Leaving(&self.leaving)
     }
 
     fn account(&self) -> MutexGuard<'_, Account> {
@@ -128,6 +152,7 @@ impl QueueLayer for WatchedQueue {
 
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
         self.check(Failing::Deletes)?;
+        let _leaving = self.leaving();
         self.inner.delete(receipt).await?;
         let mut account = self.account();
         if let Some(id) = account.leased.get(receipt).cloned() {
@@ -156,6 +181,7 @@ impl QueueLayer for WatchedQueue {
 
     async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
         let reason = letter.reason;
+        let _leaving = self.leaving();
         self.inner.dead_letter(delivery, letter).await?;
         self.account().dead.push((delivery.envelope.body.clone(), reason));
         Ok(())
