@@ -108,7 +108,8 @@ struct Stubborn {
 impl Stubborn {
     fn new(fails: bool) -> Self {
         Self {
-            inner: MemoryQueue::new(MemoryConfig::default()),
+            // As SQS does: several of a patient at once, so that it is the sender who keeps the others back.
+            inner: MemoryQueue::new(MemoryConfig { max_per_group: 10, ..MemoryConfig::default() }),
             fails,
             asked: AtomicU32::new(0),
             yields: AtomicBool::new(false),
