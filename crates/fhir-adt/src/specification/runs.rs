@@ -59,6 +59,12 @@ pub(super) fn all() -> Vec<Run> {
             coding["version"] = json!("1");
         });
     });
+    for extension in own["extension"].as_array_mut().into_iter().flatten() {
+        // A race or ethnicity of its details alone.
+        if let Some(Value::Array(parts)) = extension.get_mut("extension") {
+            parts.retain(|part| part["url"] != "ombCategory");
+        }
+    }
     own["contact"][0]["address"]["type"] = json!("physical");
     for patient in [&versioned, &own] {
         add(patient, What::Write(Interaction::Create), "a Patient that was not there before is written");
