@@ -41,8 +41,7 @@ pub(crate) async fn single(options: &Options, rounds: u64) -> io::Result<Outcome
         accepted: accepted.clone(),
         stored: Mark::find_all(endpoint.stored().iter().map(|one| &one.body)),
         dead,
-        // The sender has one connection, and on it one message: each kill leaves at most that one unclear.
-        ambiguous: rounds,
+        ambiguous: rounds * options.unclear(1),
     };
     evidence::settled(PATIENCE, || collect(Vec::new())).await;
     bridge.kill(Role::Up);
@@ -59,7 +58,7 @@ pub(crate) async fn single(options: &Options, rounds: u64) -> io::Result<Outcome
 }
 
 /// Hook, sender and receiver as processes, over SQS and S3: each round kills one, or all in random order. The
-/// death of sender or receiver leaves at most one message per connection unclear, that of the hook none.
+/// death of the receiver leaves at most one message per connection unclear, that of the hook none.
 pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome> {
     let mut random = StdRng::seed_from_u64(options.seed.wrapping_add(1));
     let stub = AwsStub::start().await?;
@@ -87,7 +86,9 @@ pub(crate) async fn apart(options: &Options, rounds: u64) -> io::Result<Outcome>
             bridge.kill(*role);
             kills += 1;
         }
-        if victims.iter().any(|role| matches!(role, Role::Sender | Role::Receiver)) {
+        if victims.contains(&Role::Sender) {
+            ambiguous += options.unclear(CONNECTIONS);
+        } else if victims.contains(&Role::Receiver) {
             ambiguous += CONNECTIONS;
         }
         let (killed, stored) = (Instant::now(), stub.write_count(BUCKET, RECEIVED));

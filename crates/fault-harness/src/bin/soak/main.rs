@@ -35,6 +35,15 @@ struct Options {
     layout: Layout,
 }
 
+impl Options {
+    /// The most that a kill of the sender can leave unclear: a message on each connection, and those that were
+    /// acknowledged and whose delete is under way. A delete takes less than [`DELETE`], so that no more of these are
+    /// there than came in that time.
+    fn unclear(&self, connections: u64) -> u64 {
+        connections + (self.rate * DELETE.as_secs_f64()).ceil() as u64
+    }
+}
+
 /// Which processes are killed.
 #[derive(Debug, Clone, Copy)]
 enum Layout {
@@ -121,3 +130,6 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
 
 const USAGE: &str =
     "usage: soak BINARY [--rounds 500] [--minutes 30] [--rate 50] [--groups 40] [--seed 1] [--layout both]";
+
+/// The sender collects for 20 ms what leaves the queue together.
+const DELETE: Duration = Duration::from_millis(50);

@@ -40,7 +40,7 @@ pub(crate) async fn run(options: &Options, time: Duration) -> io::Result<Outcome
         faults += 1;
         match random.random_range(0..20) {
             0 => {
-                ambiguous += CONNECTIONS;
+                ambiguous += options.unclear(CONNECTIONS);
                 bridge.kill(Role::Up);
                 bridge.start(Role::Up).await?;
             }
