@@ -20,12 +20,14 @@
 //! - Leases live in memory: a restart frees them all. They are measured with a clock that goes on while the host
 //!   is suspended. Receive counts are written when a lease ends without a
 //!   delete, in the next commit; a crash forgets the count of the leases it ended.
-//! - Bodies stay on disk; memory holds one number per message and about 100 bytes per group that has any.
+//! - Bodies stay on disk, and so does the backlog: memory holds what is on lease and the next messages, until 1,024
+//!   groups have one to hand out, one number per message and about 100 bytes per group. Only what stands behind parked
+//!   and leased groups comes on top.
 //! - A commit or sync that fails (except for lack of space) ends the queue: every later call is refused and
 //!   [`Queue::failed`] completes. It is never retried, the kernel may have dropped the dirty pages.
 //!
 //! # Recovery
-//! Opening replays the WAL, checks the file and reads the waiting sequence numbers. Every row carries a
+//! Opening replays the WAL, checks the file and counts what waits. Every row carries a
 //! checksum; a row that no longer matches becomes a dead letter with the reason `damaged`.
 
 use std::{
@@ -45,6 +47,7 @@ use crate::{
     Envelope, GroupId, Queue, QueueError, Receipt, Sent, Stale, Statistics, scheduler::Ticket,
 };
 
+mod backlog;
 mod batch;
 mod core;
 mod dead;
@@ -304,5 +307,7 @@ fn gone() -> QueueError {
     QueueError::Unavailable { reason: "the queue is closed".into() }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -177,6 +177,11 @@ impl Scheduler {
         self.leases.iter().any(|(leased, lease)| lease.group == group && *leased > sequence)
     }
 
+    /// The most groups that have a message to hand out; those parked meanwhile count too.
+    pub(crate) fn ready_groups(&self) -> usize {
+        self.ready.len()
+    }
+
     /// (waiting and not parked, on lease, parked).
     pub(crate) fn counts(&self) -> (u64, u64, u64) {
         let parked = self.groups.values().filter(|group| group.parked);

@@ -119,7 +119,7 @@ impl Batch {
             if let Ok(Sent::New { sequence }) = &outcome
                 && let Ok(sequence) = sequence.parse()
             {
-                core.scheduler.push(GroupKey::from(&send.envelope.group), sequence);
+                core.sent(GroupKey::from(&send.envelope.group), sequence);
             }
             drop(send.reply.send(outcome));
         }

@@ -9,6 +9,7 @@ use clock::{Clock, Moment};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{
+    backlog::Backlog,
     file::{Owner, Reserve},
     rows::{COLUMNS, Stored, database_error, unsigned},
     schema, unavailable,
@@ -25,6 +26,7 @@ pub(super) struct Core {
     // Dropped in this order: the database first, the owner lock last.
     pub(super) connection: Connection,
     pub(super) scheduler: Scheduler,
+    pub(super) backlog: Backlog,
     pub(super) config: EmbeddedConfig,
     pub(super) reserve: Reserve,
     /// How many dead letters each group has; a delete in such a group marks them superseded.
@@ -52,6 +54,7 @@ impl Core {
         let mut core = Self {
             connection,
             scheduler: Scheduler::default(),
+            backlog: Backlog::unread(),
             reserve,
             dead_groups: HashMap::new(),
             uncounted: HashMap::new(),
@@ -62,6 +65,7 @@ impl Core {
             _owner: owner,
         };
         core.recover().map_err(|error| database_error(&error))?;
+        core.load()?;
         Ok(core)
     }
 
@@ -92,7 +96,15 @@ impl Core {
     /// Leases and reads up to `max` messages.
     pub(super) fn take(&mut self, max: usize) -> Result<Vec<(Ticket, Delivery)>, QueueError> {
         let deadline = self.now() + Duration::from_secs(self.config.visibility_seconds);
-        let tickets = self.scheduler.take(max, self.config.max_per_group, deadline);
+        let mut tickets = Vec::new();
+        // Fewer than asked for: none is ready any more, and loading goes on.
+        loop {
+            let loaded = self.load()?;
+            tickets.extend(self.scheduler.take(max - tickets.len(), self.config.max_per_group, deadline));
+            if loaded || tickets.len() == max {
+                break;
+            }
+        }
         let mut deliveries = Vec::with_capacity(tickets.len());
         for ticket in tickets {
             let stored = self.read(ticket.sequence)?;
@@ -130,7 +142,7 @@ impl Core {
     }
 
     pub(super) fn statistics(&mut self) -> Result<Statistics, QueueError> {
-        let (ready, in_flight, parked) = self.scheduler.counts();
+        let (ready, in_flight, parked) = self.counts();
         let oldest = self.connection.query_row(
             "SELECT sent_ms FROM message WHERE seq = (SELECT min(seq) FROM message WHERE dead = 0)",
             [],
@@ -141,6 +153,13 @@ impl Core {
         let now_ms = self.now_ms();
         let age = |sent: i64| Duration::from_millis(now_ms.saturating_sub(unsigned(sent)));
         Ok(Statistics { ready, in_flight, parked, dead, oldest_age: oldest.map(age) })
+    }
+
+    /// (waiting and not parked, on lease, parked).
+    fn counts(&self) -> (u64, u64, u64) {
+        let (ready, in_flight, parked) = self.scheduler.counts();
+        let (more_ready, more_parked) = self.backlog.counts();
+        (ready + more_ready, in_flight, parked + more_parked)
     }
 
     /// Whether a send would find room.
@@ -195,25 +214,13 @@ impl Core {
     }
 
     fn recover(&mut self) -> rusqlite::Result<()> {
-        let sql =
-            "SELECT seq, group_name FROM message INDEXED BY message_waiting WHERE dead = 0 ORDER BY seq";
-        let mut waiting = self.connection.prepare(sql)?;
-        let mut rows = waiting.query([])?;
-        while let Some(row) = rows.next()? {
-            let group = GroupKey::of(&String::from_utf8_lossy(row.get_ref(1)?.as_bytes()?));
-            self.scheduler.push(group, unsigned(row.get(0)?));
-        }
+        self.count_backlog()?;
         let mut dead = self.connection.prepare("SELECT group_name FROM dead_letter")?;
         let mut rows = dead.query([])?;
         while let Some(row) = rows.next()? {
             *self.dead_groups.entry(GroupKey::of(row.get_ref(0)?.as_str()?)).or_default() += 1;
         }
-        let mut parked = self.connection.prepare("SELECT name FROM parked_group")?;
-        let mut rows = parked.query([])?;
-        while let Some(row) = rows.next()? {
-            self.scheduler.set_parked(GroupKey::of(row.get_ref(0)?.as_str()?), true);
-        }
-        let (ready, _, parked) = self.scheduler.counts();
+        let (ready, _, parked) = self.counts();
         tracing::info!(queue.ready = ready, queue.parked = parked, "queue recovered");
         Ok(())
     }

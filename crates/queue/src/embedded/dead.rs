@@ -79,7 +79,7 @@ impl Core {
             }
         }
         self.exhume(id, "UPDATE message SET dead = 0, receive_count = 0 WHERE seq = ?1", key)?;
-        self.scheduler.push(key, id);
+        self.waits(key, id);
         Ok(())
     }
 
@@ -95,8 +95,7 @@ impl Core {
             "DELETE FROM parked_group WHERE name = ?1"
         };
         self.connection.execute(sql, params![group.as_str()]).map_err(|error| database_error(&error))?;
-        self.scheduler.set_parked(GroupKey::from(group), parked);
-        Ok(())
+        self.withhold(group.as_str(), parked).map_err(|error| database_error(&error))
     }
 
     pub(super) fn parked(&mut self) -> Result<Vec<GroupId>, QueueError> {

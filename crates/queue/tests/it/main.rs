@@ -3,5 +3,4 @@
 
 mod embedded;
 mod memory;
-mod model;
 mod sqs;

@@ -1,13 +1,18 @@
-//! Random histories of the embedded queue against a model: nothing lost, nothing deleted unasked, order kept.
+//! Random histories of the embedded queue against a model: nothing lost, nothing deleted unasked, order kept. Two ready
+//! groups are enough here and a page holds three messages, so that most of a history has a backlog on disk.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroUsize,
     time::Duration,
 };
 
 use proptest::prelude::*;
-use queue::{DeadLetter, Delivery, EmbeddedConfig, EmbeddedQueue, Queue, Reason, contract::envelope};
+
+use crate::{
+    DeadLetter, DeadLetterQueue, Delivery, EmbeddedConfig, EmbeddedQueue, Queue, Reason, Sent, Stale,
+    contract::envelope,
+};
 
 const TEN: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
@@ -19,6 +24,8 @@ enum Step {
     Delete { place: usize },
     Release { place: usize },
     DeadLetter { place: usize },
+    Redrive,
+    Park { group: u8, parked: bool },
     Reopen { close: bool },
 }
 
@@ -30,6 +37,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any::<usize>().prop_map(|place| Step::Delete { place }),
         2 => any::<usize>().prop_map(|place| Step::Release { place }),
         1 => any::<usize>().prop_map(|place| Step::DeadLetter { place }),
+        1 => Just(Step::Redrive),
+        1 => (0..4_u8, any::<bool>()).prop_map(|(group, parked)| Step::Park { group, parked }),
         1 => any::<bool>().prop_map(|close| Step::Reopen { close }),
     ]
 }
@@ -39,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     groups: BTreeMap<String, VecDeque<String>>,
     leased: Vec<(String, Delivery)>,
+    parked: BTreeSet<String>,
     sent: u32,
     dead: u64,
 }
@@ -59,11 +69,25 @@ impl Model {
         }
     }
 
+    /// Messages of parked groups that are not on lease.
+    fn withheld(&self) -> usize {
+        let lines = self.groups.iter().filter(|(group, _)| self.parked.contains(*group));
+        let leased = self.leased.iter().filter(|(group, _)| self.parked.contains(group)).count();
+        lines.map(|(_, line)| line.len()).sum::<usize>() - leased
+    }
+
     /// Groups with a message that may be handed out.
     fn free_groups(&self) -> usize {
         let free = |group: &&String| self.leased.iter().all(|(leased, _)| leased != *group);
-        self.groups.iter().filter(|(_, line)| !line.is_empty()).map(|(group, _)| group).filter(free).count()
+        let flows = |group: &&String| !self.parked.contains(*group);
+        let waiting = self.groups.iter().filter(|(_, line)| !line.is_empty()).map(|(group, _)| group);
+        waiting.filter(flows).filter(free).count()
     }
+}
+
+/// The place of a message among all that were sent.
+fn number(name: &str) -> u32 {
+    name.split('-').nth(1).unwrap().parse().unwrap()
 }
 
 async fn run(steps: Vec<Step>) {
@@ -85,7 +109,7 @@ async fn run(steps: Vec<Step>) {
             Step::Resend => {
                 if let Some((group, name)) = &last {
                     let outcome = queue.send(envelope(group, name)).await.unwrap();
-                    assert!(matches!(outcome, queue::Sent::Duplicate { .. }));
+                    assert!(matches!(outcome, Sent::Duplicate { .. }));
                 }
             }
             Step::Receive { max } => {
@@ -113,6 +137,34 @@ async fn run(steps: Vec<Step>) {
                     model.dead += 1;
                 }
             }
+            Step::Redrive => {
+                // The oldest dead letter. Where its group went on, it is out of its place, and refused.
+                let letters = queue.list(None, None, 1).await.unwrap();
+                let Some(letter) = letters.first() else { continue };
+                let name = letter.attributes.control_id.clone();
+                let group = name.split('-').next().unwrap().to_owned();
+                let outcome = queue.redrive(&letter.id, Stale::Refuse).await;
+                let newer_on_lease = model.leased.iter().any(|(leased, delivery)| {
+                    *leased == group && number(&delivery.envelope.attributes.control_id) > number(&name)
+                });
+                assert_eq!(outcome.is_err(), letter.superseded || newer_on_lease);
+                if outcome.is_ok() {
+                    let line = model.groups.get_mut(&group).unwrap();
+                    line.insert(line.partition_point(|other| number(other) < number(&name)), name);
+                    model.dead -= 1;
+                }
+            }
+            Step::Park { group, parked } => {
+                let name = format!("g{group}");
+                let group = envelope(&name, "any").group;
+                if parked {
+                    queue.park(&group).await.unwrap();
+                    model.parked.insert(name);
+                } else {
+                    queue.unpark(&group).await.unwrap();
+                    model.parked.remove(&name);
+                }
+            }
             Step::Reopen { close } => {
                 if close {
                     queue.close().await.unwrap();
@@ -124,11 +176,15 @@ async fn run(steps: Vec<Step>) {
         }
         let statistics = queue.statistics().await.unwrap();
         let live: usize = model.groups.values().map(VecDeque::len).sum();
-        assert_eq!(statistics.ready + statistics.in_flight, live as u64);
+        assert_eq!(statistics.ready + statistics.in_flight + statistics.parked, live as u64);
+        assert_eq!(statistics.parked, model.withheld() as u64);
         assert_eq!((statistics.in_flight, statistics.dead), (model.leased.len() as u64, model.dead));
     }
     while let Some((_, delivery)) = model.take(0) {
         queue.change_visibility(&[delivery.receipt], Duration::ZERO).await.remove(0).unwrap();
+    }
+    for group in std::mem::take(&mut model.parked) {
+        queue.unpark(&envelope(&group, "any").group).await.unwrap();
     }
     // Drain: everything the model holds comes, in order, and nothing else.
     while model.free_groups() > 0 {
