@@ -16,7 +16,7 @@ e2e:  ## The end-to-end tests alone
 soak:  ## Long fault runs, about an hour; SOAK_ROUNDS=10 SOAK_MINUTES=1 for a short one
 	scripts/soak.sh
 
-bench:  ## Product and floors in turns, with the ratios; BENCH_ROUNDS=1 BENCH_SECONDS=1 for a short one
+bench:  ## Product and floors in turns, backlog, decoding; BENCH_ROUNDS=1 BENCH_SECONDS=1 BENCH_MESSAGES=10000 for a short one
 	scripts/bench.sh
 
 fuzz:  ## Fuzzes the parsers; FUZZ_SECONDS=30 for a short one
