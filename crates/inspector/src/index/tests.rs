@@ -75,6 +75,29 @@ fn a_message_goes_its_way() {
 }
 
 #[test]
+fn what_is_sent_again_has_no_answer_yet() {
+    let (index, mut writer) = Index::open(None).unwrap();
+    let body = message("C1", "A28", "Example");
+    let mut tell = |at, known| writer.apply(vec![Change { id: "m".to_owned(), at, known }]).unwrap();
+    tell(1_000, Known::Leased { body, count: 1 });
+    tell(
+        2_000,
+        Known::Dead {
+            reason: "retries_exhausted".into(),
+            ack_code: "AR".into(),
+            error_code: "204".into(),
+            attempts: 3,
+            acknowledgment: None,
+        },
+    );
+    assert_eq!(index.row("m").unwrap().unwrap().ack_code, "AR");
+    tell(3_000, Known::Operated { kind: "redriven", detail: String::new() });
+    tell(4_000, Known::Delivered);
+    let row = index.row("m").unwrap().unwrap();
+    assert_eq!((row.state.as_str(), row.ack_code.as_str(), row.error_code.as_str()), ("delivered", "", ""));
+}
+
+#[test]
 fn whoever_tells_first_the_end_is_the_same() {
     let (index, mut writer) = Index::open(None).unwrap();
     let body = message("C1", "A28", "Example");

@@ -199,7 +199,12 @@ impl Apply<'_> {
                     "skipped" => "skipped",
                     _ => "dead",
                 };
-                self.set("UPDATE message SET state = ?2 WHERE seq = ?1 AND state = 'dead'", params![seq, state])?;
+                // What is sent again has not been answered yet; its timeline keeps what was said before.
+                self.set(
+                    "UPDATE message SET state = ?2, ack_code = iif(?2 = 'queued', '', ack_code), \
+                     error_code = iif(?2 = 'queued', '', error_code) WHERE seq = ?1 AND state = 'dead'",
+                    params![seq, state],
+                )?;
                 self.step(seq, kind, &detail)
             }
         }
