@@ -102,6 +102,7 @@ fn queue_at(endpoint: &str) -> SqsQueue {
         .endpoint_url(endpoint)
         .http_client(http)
         .timeout_config(limits(limit))
+        .retry_config(retries(limit))
         .build();
     let settings = SqsConfig {
         url: format!("{endpoint}/1/a.fifo"),
@@ -111,6 +112,18 @@ fn queue_at(endpoint: &str) -> SqsQueue {
         operation_timeout_seconds: 1,
     };
     SqsQueue::with_client(&settings, Client::from_conf(config), limit)
+}
+
+/// The pauses between attempts are drawn: of ten calls each has to end with what it met.
+#[tokio::test]
+async fn an_endpoint_that_refuses_is_not_called_slow() {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let queue = queue_at(&format!("http://{}", port.local_addr().unwrap()));
+    drop(port);
+    for _ in 0..10 {
+        let error = queue.send(envelope()).await.unwrap_err();
+        assert!(error.to_string().contains("SQS cannot be reached"), "{error}");
+    }
 }
 
 fn is_whole(bytes: &[u8]) -> bool {
