@@ -64,10 +64,11 @@ describe('context', () => {
 
   test('settings of the services pass through, unless the stack sets them', () => {
     expect(problems({ 'hook-settings': '{"queue.url": "x"}' })).toEqual([expect.stringContaining('ADT_BRIDGE__QUEUE__URL')]);
-    const made = Template.fromStack(app({ 'hook-settings': '{"message.version": "2.3"}', 'sender-settings': '{"sender.policy.max_errors": 9}' }).transform);
+    const made = Template.fromStack(app({ 'hook-settings': '{"message.version": "2.3"}', 'sender-settings': '{"sender.policy.max_errors": 9, "metrics.emf": true}' }).transform);
     const tasks = JSON.stringify(made.findResources('AWS::ECS::TaskDefinition'));
     expect(tasks).toContain('{"Name":"ADT_BRIDGE__MESSAGE__VERSION","Value":"2.3"}');
     expect(tasks).toContain('{"Name":"ADT_BRIDGE__SENDER__POLICY__MAX_ERRORS","Value":"9"}');
+    expect(tasks).toContain('{"Name":"ADT_BRIDGE__METRICS__EMF","Value":"true"}');
   });
 
   test('a missing role stops synthesis', () => {

@@ -1,6 +1,6 @@
 //! The settings: everything that is wrong with them, not only the first.
 
-use service::config::{Origins, Problem};
+use service::config::{Origins, Problem, Source};
 
 use super::{DoctorArgs, Finding, Report, Role};
 use crate::{
@@ -12,8 +12,8 @@ const CHECK: &str = "configuration";
 
 /// The settings, when they can be read.
 pub(super) fn examine(cli: &Cli, arguments: &DoctorArgs, report: &mut Report) -> Option<Config> {
-    let from = cli.config.as_ref().map_or_else(
-        || "file named by ADT_BRIDGE_CONFIG, environment and defaults".to_owned(),
+    let from = Source::new("", cli.config.as_deref()).file().map_or_else(
+        || "environment and defaults; no file is named".to_owned(),
         |file| format!("{}, environment and defaults", file.display()),
     );
     let (config, origins) = match Config::read(cli, &arguments.data_dir) {
