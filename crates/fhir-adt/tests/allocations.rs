@@ -44,9 +44,10 @@ fn a_conversion_allocates_rarely() {
         let read = mapper.adt_to_patient_json(&text).expect("our own message");
         std::hint::black_box(read);
     });
-    println!("FHIR → ER7 {there}; ER7 → FHIR {back}, of which hl7-parser {parser}");
+    println!("FHIR → ER7 {there}; ER7 → FHIR {back}; hl7-parser alone {parser}");
     assert!(there <= 35, "{there}");
-    assert!(back - parser <= 45, "{back} - {parser}");
+    // The parser sees the fields with delimiters only.
+    assert!(back <= 210 && back < parser, "{back}, {parser}");
 }
 
 /// The corpus collects oddities; that many of it go the short way of `Mapper::patient_json_to_adt`.

@@ -1,7 +1,11 @@
 //! Reading views: Message › Segment › Field › Repetition › Component › Subcomponent, all counted from 1.
 
+mod content;
+
 use std::borrow::Cow;
 use std::fmt;
+
+use content::{FieldContent, SegmentContent};
 
 use crate::{Header, ParseError, Text, unescape};
 
@@ -9,24 +13,18 @@ use crate::{Header, ParseError, Text, unescape};
 #[derive(Clone)]
 pub struct Message<'t> {
     text: &'t Text,
-    inner: hl7_parser::Message<'t>,
+    segments: Vec<SegmentContent<'t>>,
 }
 
 impl<'t> Message<'t> {
     /// See [`Text::parse`].
     pub(crate) fn parse(text: &'t Text) -> Result<Self, ParseError> {
-        let unread =
-            |consumed: &str| ParseError::InvalidSegment { segment: consumed.matches('\r').count() + 1 };
-        let inner = hl7_parser::Message::parse(text.as_str()).map_err(|_| unread(""))?;
-        if inner.raw_value().len() != text.as_str().len() {
-            return Err(unread(inner.raw_value()));
-        }
-        Ok(Self { text, inner })
+        Ok(Self { text, segments: content::read(text)? })
     }
 
     /// All segments, in order; MSH is the first.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
-        self.inner.segments.iter().map(|inner| Segment { inner, text: self.text })
+        self.segments.iter().map(|content| Segment { content, text: self.text })
     }
 
     /// The first segment of that name.
@@ -55,7 +53,7 @@ impl<'t> Message<'t> {
 
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.inner.segments.iter().map(|segment| segment.name).collect();
+        let names: Vec<&str> = self.segments.iter().map(|segment| segment.name).collect();
         f.debug_struct("Message").field("segments", &names).finish()
     }
 }
@@ -63,7 +61,7 @@ impl fmt::Debug for Message<'_> {
 /// One segment, such as PID.
 #[derive(Clone, Copy)]
 pub struct Segment<'m> {
-    inner: &'m hl7_parser::message::Segment<'m>,
+    content: &'m SegmentContent<'m>,
     text: &'m Text,
 }
 
@@ -71,56 +69,63 @@ impl<'m> Segment<'m> {
     /// Its three-character name.
     #[must_use]
     pub fn name(&self) -> &'m str {
-        self.inner.name
+        self.content.name
     }
 
     /// Field `number`, counted from 1 as in the standard: `MSH-1` is the field separator.
     #[must_use]
     pub fn field(&self, number: usize) -> Field<'m> {
-        let inner = number.checked_sub(1).and_then(|index| self.inner.fields.get(index));
-        Field { inner, text: self.text }
+        let content = number.checked_sub(1).and_then(|index| self.content.fields.get(index));
+        let (raw, parts) = match content {
+            Some(FieldContent::Value(value)) => (*value, None),
+            Some(FieldContent::Parts(parts)) => (parts.raw_value(), Some(parts)),
+            None => ("", None),
+        };
+        Field { raw, parts, text: self.text }
     }
 
     /// How many fields the segment has, the last valued or not.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.inner.fields.len()
+        self.content.fields.len()
     }
 
     /// True for a segment without any field.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inner.fields.is_empty()
+        self.content.fields.is_empty()
     }
 
     /// The segment as it stands in the message, escape sequences unread.
     #[must_use]
     pub fn raw(&self) -> &'m str {
-        self.inner.raw_value()
+        self.content.raw
     }
 }
 
 /// One field; empty where the message has none.
 #[derive(Clone, Copy)]
 pub struct Field<'m> {
-    inner: Option<&'m hl7_parser::message::Field<'m>>,
+    raw: &'m str,
+    /// Where it is more than one value.
+    parts: Option<&'m hl7_parser::message::Field<'m>>,
     text: &'m Text,
 }
 
 impl<'m> Field<'m> {
     /// Its repetitions, in order; none for an empty field. An empty repetition between others is kept.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
-        let text = self.text;
-        let repeats =
-            self.inner.filter(|field| !field.raw_value().is_empty()).map(|field| field.repeats.as_slice());
-        repeats.unwrap_or_default().iter().map(move |inner| Repetition { inner: Some(inner), text })
+        let field = *self;
+        let count = field.parts.map_or(usize::from(!field.raw.is_empty()), |parts| parts.repeats.len());
+        (1..=count).map(move |number| field.repetition(number))
     }
 
     /// Repetition `number`, from 1.
     #[must_use]
     pub fn repetition(&self, number: usize) -> Repetition<'m> {
-        let inner = number.checked_sub(1).and_then(|index| self.inner?.repeats.get(index));
-        Repetition { inner, text: self.text }
+        let parts = self.parts.and_then(|parts| parts.repeats.get(number.checked_sub(1)?));
+        let raw = parts.map_or_else(|| self.only(number), |parts| parts.raw_value());
+        Repetition { raw, parts, text: self.text }
     }
 
     /// Component `number` of the first repetition.
@@ -139,7 +144,9 @@ impl<'m> Field<'m> {
 /// One repetition of a field.
 #[derive(Clone, Copy)]
 pub struct Repetition<'m> {
-    inner: Option<&'m hl7_parser::message::Repeat<'m>>,
+    raw: &'m str,
+    /// Where it is more than one value.
+    parts: Option<&'m hl7_parser::message::Repeat<'m>>,
     text: &'m Text,
 }
 
@@ -147,14 +154,15 @@ impl<'m> Repetition<'m> {
     /// Component `number`, from 1.
     #[must_use]
     pub fn component(&self, number: usize) -> Component<'m> {
-        let inner = number.checked_sub(1).and_then(|index| self.inner?.components.get(index));
-        Component { inner, text: self.text }
+        let parts = self.parts.and_then(|parts| parts.components.get(number.checked_sub(1)?));
+        let raw = parts.map_or_else(|| self.only(number), |parts| parts.raw_value());
+        Component { raw, parts, text: self.text }
     }
 
     /// How many components are written.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.inner.map_or(0, |inner| inner.components.len())
+        self.parts.map_or(usize::from(!self.raw.is_empty()), |parts| parts.components.len())
     }
 
     /// First subcomponent of the first component, unescaped; `None` where empty or null.
@@ -167,7 +175,9 @@ impl<'m> Repetition<'m> {
 /// One component.
 #[derive(Clone, Copy)]
 pub struct Component<'m> {
-    inner: Option<&'m hl7_parser::message::Component<'m>>,
+    raw: &'m str,
+    /// Where it may be more than one value.
+    parts: Option<&'m hl7_parser::message::Component<'m>>,
     text: &'m Text,
 }
 
@@ -175,14 +185,15 @@ impl<'m> Component<'m> {
     /// Subcomponent `number`, from 1.
     #[must_use]
     pub fn subcomponent(&self, number: usize) -> Subcomponent<'m> {
-        let inner = number.checked_sub(1).and_then(|index| self.inner?.subcomponents.get(index));
-        Subcomponent { raw: inner.map_or("", |inner| inner.value), text: self.text }
+        let part = self.parts.and_then(|parts| parts.subcomponents.get(number.checked_sub(1)?));
+        let raw = part.map_or_else(|| self.only(number), |part| part.value);
+        Subcomponent { raw, text: self.text }
     }
 
     /// How many subcomponents are written.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.inner.map_or(0, |inner| inner.subcomponents.len())
+        self.parts.map_or(usize::from(!self.raw.is_empty()), |parts| parts.subcomponents.len())
     }
 
     /// First subcomponent, unescaped; `None` where empty or null.
@@ -235,7 +246,12 @@ macro_rules! written_or_not {
             /// The text as it stands in the message, escape sequences unread.
             #[must_use]
             pub fn raw(&self) -> &'m str {
-                self.inner.map_or("", |inner| inner.raw_value())
+                self.raw
+            }
+
+            /// The part of that number of a view without delimiters: the first is all of it.
+            fn only(&self, number: usize) -> &'m str {
+                if self.parts.is_none() && number == 1 { self.raw } else { "" }
             }
         }
     )+};
