@@ -5,6 +5,7 @@
 //! named for [`crate::ordinary`], which reads no JSON value. Texts are borrowed from where they were
 //! read, JSON or message.
 
+mod json;
 mod read;
 
 use std::fmt;
@@ -12,7 +13,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Number, Value};
 
-pub(crate) use read::{Read, Strictness};
+pub(crate) use json::Json;
+pub(crate) use read::Read;
 
 /// A text, borrowed where it can be.
 pub(crate) type Str<'a> = std::borrow::Cow<'a, str>;
@@ -247,7 +249,7 @@ impl<'a> Patient<'a> {
 /// Reads a data type from JSON; `None` where an element has another type than FHIR gives it. Unknown members are
 /// passed over.
 pub(crate) fn of<'a, T: Read<'a>>(value: &'a Value) -> Option<T> {
-    T::read(value, Strictness::Lenient).ok()
+    T::of(value)
 }
 
 /// A contained resource, as far as references look into it.

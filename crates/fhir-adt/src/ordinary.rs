@@ -13,7 +13,7 @@ mod said;
 use crate::codes::{self, Table};
 use crate::config::{CharsetName, Country, DegreeComponent, EmailUseCode, MappingConfig, Residue};
 use crate::context::VersionStamp;
-use crate::fhir::{Patient, Read as _, Strictness, system};
+use crate::fhir::{Json, Patient, Read as _, system};
 use crate::report::Issue;
 use crate::site::Site;
 use crate::version::Version;
@@ -70,10 +70,10 @@ impl Ordinary {
         stamp: Option<VersionStamp<'a>>,
         site: &Site,
     ) -> Option<(Patient<'a>, Vec<Issue>)> {
-        let json = std::str::from_utf8(json).ok()?;
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let mut patient = Patient::read(&mut deserializer, Strictness::Strict).ok()?;
-        deserializer.end().ok()?;
+        let mut json = Json::new(std::str::from_utf8(json).ok()?);
+        let mut patient = Patient::default();
+        patient.read(&mut json)?;
+        json.end()?;
         if let Some(stamp) = stamp {
             let meta = patient.meta.get_or_insert_default();
             meta.version_id = stamp.version_id.map(Into::into);

@@ -1,24 +1,17 @@
-//! Reading the data types from JSON, without copying texts: `serde`'s derived code would copy each optional one.
+//! Reading the data types without copying texts: from a JSON value, or from JSON text.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
-/// What to do about JSON that is not an ordinary element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Strictness {
-    /// Unknown members are passed over.
-    Lenient,
-    /// Unknown, repeated and empty members, and `null`, are errors.
-    Strict,
-}
+use super::{Json, Str};
 
-/// A value that JSON is read into, borrowing from it.
+/// Content of JSON, borrowing from it.
 pub(crate) trait Read<'de>: Sized {
-    fn read<D: Deserializer<'de>>(deserializer: D, strictness: Strictness) -> Result<Self, D::Error>;
+    /// From a JSON value; `None` where it is of another type. Unknown members are passed over.
+    fn of(value: &'de Value) -> Option<Self>;
+
+    /// From JSON text, where nothing was read yet. `None` for what no ordinary element has: members that are unknown or
+    /// there again, `null`, and empty texts, lists and objects.
+    fn read(&mut self, json: &mut Json<'de>) -> Option<()>;
 
     /// True where nothing was read.
     fn is_absent(&self) -> bool;
@@ -29,63 +22,14 @@ pub(super) fn is_absent<'de>(value: &impl Read<'de>) -> bool {
     value.is_absent()
 }
 
-/// Reads a `T` where `serde` asks for a seed.
-pub(super) struct Seed<T>(pub(super) Strictness, PhantomData<T>);
-
-impl<'de, T: Read<'de>> DeserializeSeed<'de> for Seed<T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        T::read(deserializer, self.0)
-    }
-}
-
-impl Strictness {
-    pub(super) fn seed<T>(self) -> Seed<T> {
-        Seed(self, PhantomData)
+impl<'de: 'a, 'a> Read<'de> for Str<'a> {
+    fn of(value: &'de Value) -> Option<Self> {
+        value.as_str().map(Str::Borrowed)
     }
 
-    /// An error where only ordinary elements are wanted.
-    pub(super) fn surprise<E: Error>(self) -> Result<(), E> {
-        match self {
-            Self::Lenient => Ok(()),
-            Self::Strict => Err(E::custom("not an ordinary element")),
-        }
-    }
-
-    /// Reads one member of an object.
-    pub(super) fn member<'de, T: Read<'de>, M: MapAccess<'de>>(
-        self,
-        members: &mut M,
-        member: &mut T,
-    ) -> Result<(), M::Error> {
-        if !member.is_absent() {
-            self.surprise()?;
-        }
-        *member = members.next_value_seed(self.seed())?;
-        if member.is_absent() { self.surprise() } else { Ok(()) }
-    }
-}
-
-impl<'de: 'a, 'a> Read<'de> for Cow<'a, str> {
-    fn read<D: Deserializer<'de>>(deserializer: D, _: Strictness) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Cow<'de, str>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(text))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_str(Text)
+    fn read(&mut self, json: &mut Json<'de>) -> Option<()> {
+        *self = json.string()?;
+        (!self.is_empty()).then_some(())
     }
 
     fn is_absent(&self) -> bool {
@@ -93,33 +37,13 @@ impl<'de: 'a, 'a> Read<'de> for Cow<'a, str> {
     }
 }
 
-impl<'de, T: Read<'de>> Read<'de> for Option<T> {
-    fn read<D: Deserializer<'de>>(deserializer: D, strictness: Strictness) -> Result<Self, D::Error> {
-        struct Optional<T>(Strictness, PhantomData<T>);
-        impl<'de, T: Read<'de>> Visitor<'de> for Optional<T> {
-            type Value = Option<T>;
+impl<'de, T: Read<'de> + Default> Read<'de> for Option<T> {
+    fn of(value: &'de Value) -> Option<Self> {
+        if value.is_null() { Some(None) } else { T::of(value).map(Some) }
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an element")
-            }
-
-            fn visit_none<E>(self) -> Result<Self::Value, E> {
-                Ok(None)
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(None)
-            }
-
-            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-                let value = T::read(deserializer, self.0)?;
-                if self.0 == Strictness::Strict && value.is_absent() {
-                    self.0.surprise()?;
-                }
-                Ok(Some(value))
-            }
-        }
-        deserializer.deserialize_option(Optional(strictness, PhantomData))
+    fn read(&mut self, json: &mut Json<'de>) -> Option<()> {
+        self.insert(T::default()).read(json)
     }
 
     fn is_absent(&self) -> bool {
@@ -127,28 +51,16 @@ impl<'de, T: Read<'de>> Read<'de> for Option<T> {
     }
 }
 
-impl<'de, T: Read<'de>> Read<'de> for Vec<T> {
-    fn read<D: Deserializer<'de>>(deserializer: D, strictness: Strictness) -> Result<Self, D::Error> {
-        struct Members<T>(Strictness, PhantomData<T>);
-        impl<'de, T: Read<'de>> Visitor<'de> for Members<T> {
-            type Value = Vec<T>;
+impl<'de, T: Read<'de> + Default> Read<'de> for Vec<T> {
+    fn of(value: &'de Value) -> Option<Self> {
+        value.as_array()?.iter().map(T::of).collect()
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<S: SeqAccess<'de>>(self, mut members: S) -> Result<Self::Value, S::Error> {
-                let mut list = Vec::new();
-                while let Some(member) = members.next_element_seed(self.0.seed::<T>())? {
-                    if member.is_absent() {
-                        self.0.surprise()?;
-                    }
-                    list.push(member);
-                }
-                Ok(list)
-            }
-        }
-        deserializer.deserialize_seq(Members(strictness, PhantomData))
+    fn read(&mut self, json: &mut Json<'de>) -> Option<()> {
+        json.list(|json| {
+            self.push(T::default());
+            self.last_mut()?.read(json)
+        })
     }
 
     fn is_absent(&self) -> bool {
@@ -157,8 +69,12 @@ impl<'de, T: Read<'de>> Read<'de> for Vec<T> {
 }
 
 impl<'de, T: Read<'de>> Read<'de> for Box<T> {
-    fn read<D: Deserializer<'de>>(deserializer: D, strictness: Strictness) -> Result<Self, D::Error> {
-        T::read(deserializer, strictness).map(Self::new)
+    fn of(value: &'de Value) -> Option<Self> {
+        T::of(value).map(Self::new)
+    }
+
+    fn read(&mut self, json: &mut Json<'de>) -> Option<()> {
+        T::read(self, json)
     }
 
     fn is_absent(&self) -> bool {
@@ -166,12 +82,17 @@ impl<'de, T: Read<'de>> Read<'de> for Box<T> {
     }
 }
 
-/// Types that `serde` reads as they are; never absent.
+/// What is never absent by itself.
 macro_rules! plain {
-    ($($type:ty),+) => {$(
+    ($($type:ty, $value:ident => $of:expr, $json:ident => $read:expr;)+) => {$(
         impl<'de> Read<'de> for $type {
-            fn read<D: Deserializer<'de>>(deserializer: D, _: Strictness) -> Result<Self, D::Error> {
-                Self::deserialize(deserializer)
+            fn of($value: &'de Value) -> Option<Self> {
+                $of
+            }
+
+            fn read(&mut self, $json: &mut Json<'de>) -> Option<()> {
+                *self = $read?;
+                Some(())
             }
 
             fn is_absent(&self) -> bool {
@@ -181,17 +102,31 @@ macro_rules! plain {
     )+};
 }
 
-plain!(bool, i64, u64, Number);
+plain!(
+    bool, value => value.as_bool(), json => json.boolean();
+    i64, value => value.as_i64(), json => json.number();
+    u64, value => value.as_u64(), json => json.number();
+    // Content that the mapping does not look into.
+    Value, value => Some(value.clone()), _json => None;
+);
 
-/// Content that the mapping does not look into.
-impl<'de> Read<'de> for Value {
-    fn read<D: Deserializer<'de>>(deserializer: D, strictness: Strictness) -> Result<Self, D::Error> {
-        strictness.surprise()?;
-        Self::deserialize(deserializer)
+/// A decimal, which is a number like any other; there is none to begin with.
+impl<'de> Read<'de> for Option<Number> {
+    fn of(value: &'de Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            Value::Number(number) => Some(Some(number.clone())),
+            _ => None,
+        }
+    }
+
+    fn read(&mut self, json: &mut Json<'de>) -> Option<()> {
+        *self = Some(json.number()?);
+        Some(())
     }
 
     fn is_absent(&self) -> bool {
-        self.is_null()
+        self.is_none()
     }
 }
 
@@ -199,43 +134,24 @@ impl<'de> Read<'de> for Value {
 macro_rules! object {
     ($name:ident { $($json:literal $member:ident,)* }) => {
         impl<'de: 'a, 'a> $crate::fhir::Read<'de> for $name<'a> {
-            fn read<D: serde::Deserializer<'de>>(
-                deserializer: D,
-                strictness: $crate::fhir::Strictness,
-            ) -> Result<Self, D::Error> {
-                struct Members($crate::fhir::Strictness);
-
-                impl<'de> serde::de::Visitor<'de> for Members {
-                    type Value = $name<'de>;
-
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str(stringify!($name))
-                    }
-
-                    fn visit_map<M: serde::de::MapAccess<'de>>(
-                        self,
-                        mut members: M,
-                    ) -> Result<Self::Value, M::Error> {
-                        let mut read = $name::default();
-                        let mut is_empty = true;
-                        while let Some(name) = members.next_key_seed(self.0.seed::<$crate::fhir::Str<'de>>())? {
-                            is_empty = false;
-                            match &*name {
-                                $($json => self.0.member(&mut members, &mut read.$member)?,)*
-                                _ => {
-                                    self.0.surprise()?;
-                                    members.next_value::<serde::de::IgnoredAny>()?;
-                                }
-                            }
-                        }
-                        if is_empty {
-                            self.0.surprise()?;
-                        }
-                        Ok(read)
+            fn of(value: &'de serde_json::Value) -> Option<Self> {
+                let mut read = Self::default();
+                for (name, value) in value.as_object()? {
+                    match name.as_str() {
+                        $($json => read.$member = $crate::fhir::Read::of(value)?,)*
+                        _ => {}
                     }
                 }
+                Some(read)
+            }
 
-                deserializer.deserialize_map(Members(strictness))
+            fn read(&mut self, json: &mut $crate::fhir::Json<'de>) -> Option<()> {
+                json.object(|json, name| match name {
+                    $($json if $crate::fhir::Read::is_absent(&self.$member) => {
+                        $crate::fhir::Read::read(&mut self.$member, json)
+                    })*
+                    _ => None,
+                })
             }
 
             fn is_absent(&self) -> bool {
