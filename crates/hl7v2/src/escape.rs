@@ -24,11 +24,14 @@ pub(crate) struct Escape {
 
 impl Escape {
     pub(crate) fn new(separators: Separators) -> Self {
-        let special = std::array::from_fn(|byte| {
-            u8::try_from(byte).is_ok_and(|byte| {
-                byte.is_ascii_control() || byte.is_ascii() && separators.contains(char::from(byte))
-            })
-        });
+        let mut special = [false; 256];
+        special.iter_mut().take(0x20).for_each(|control| *control = true);
+        let Separators { field, component, repetition, escape, subcomponent, .. } = separators;
+        for c in [field, component, repetition, escape, subcomponent, '\x7f'] {
+            if let Some(byte) = special.get_mut(c as usize).filter(|_| c.is_ascii()) {
+                *byte = true;
+            }
+        }
         Self { separators, special }
     }
 
@@ -38,9 +41,8 @@ impl Escape {
             out.extend([e, 'X', '2', '2', '2', '2', e]);
             return;
         }
-        let is_special = |byte: u8| self.special.get(usize::from(byte)) == Some(&true);
         let mut rest = value;
-        while let Some(at) = rest.bytes().position(is_special) {
+        while let Some(at) = self.position(rest.as_bytes()) {
             let (plain, special) = rest.split_at(at);
             out.push_str(plain);
             let mut chars = special.chars();
@@ -68,6 +70,17 @@ impl Escape {
             }
         }
         out.push_str(rest);
+    }
+
+    /// Where the first byte stands that cannot stand for itself. Few values have one: most are passed in fours.
+    fn position(&self, bytes: &[u8]) -> Option<usize> {
+        let is_special = |byte: &u8| self.special.get(usize::from(*byte)) == Some(&true);
+        let (fours, _) = bytes.as_chunks::<4>();
+        let plain = fours
+            .iter()
+            .take_while(|[a, b, c, d]| !(is_special(a) | is_special(b) | is_special(c) | is_special(d)));
+        let start = plain.count() * 4;
+        bytes.iter().skip(start).position(is_special).map(|at| start + at)
     }
 }
 

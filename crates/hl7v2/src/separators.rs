@@ -71,15 +71,6 @@ impl Separators {
     pub fn encoding_characters(&self) -> String {
         self.all().iter().skip(1).collect()
     }
-
-    /// True for a character that must be escaped inside a value.
-    pub(crate) fn contains(&self, c: char) -> bool {
-        c == self.field
-            || c == self.component
-            || c == self.repetition
-            || c == self.escape
-            || c == self.subcomponent
-    }
 }
 
 #[cfg(test)]
