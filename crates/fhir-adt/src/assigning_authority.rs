@@ -32,6 +32,12 @@ impl<'a> Designator<'a> {
         Self { namespace: next(), universal_id: next(), universal_id_type: next() }
     }
 
+    /// The same, borrowing its parts from this one.
+    pub(crate) fn borrowed(&self) -> Designator<'_> {
+        let [namespace, universal_id, universal_id_type] = self.parts().map(Cow::Borrowed);
+        Designator { namespace, universal_id, universal_id_type }
+    }
+
     /// The same, borrowing nothing.
     pub(crate) fn into_owned(self) -> Designator<'static> {
         let owned = |part: Str<'_>| Cow::Owned(part.into_owned());

@@ -90,12 +90,12 @@ impl<'a> Components<'a> {
         }
     }
 
-    fn write(self, out: &mut trace::Repetition<'_>) {
-        for (component, (value, from, rule)) in (1..).zip(self.0).filter_map(|(at, value)| Some((at, value?)))
-        {
-            match from {
-                Some(from) => out.set(component, &value, from, rule),
-                None => out.fixed(component, 1, &value, rule),
+    fn write(&self, out: &mut trace::Repetition<'_>) {
+        for (component, value) in (1..).zip(&self.0) {
+            match value {
+                Some((value, Some(from), rule)) => out.set(component, value, *from, rule),
+                Some((value, None, rule)) => out.fixed(component, 1, value, rule),
+                None => {}
             }
         }
     }
@@ -263,6 +263,10 @@ fn primary<'c, 'a: 'c>(
     table: Table,
     site: &Site,
 ) -> Option<(usize, &'c Coding<'a>)> {
+    let mut all = codings.clone();
+    if let (Some(only), None) = (all.next(), all.next()) {
+        return Some(only);
+    }
     let find = |wanted: &dyn Fn(&Coding<'_>) -> bool| codings.clone().find(|(_, coding)| wanted(coding));
     find(&|coding| class(coding, table, site) == Class::OfTable)
         .or_else(|| find(&|coding| coding.user_selected == Some(true)))

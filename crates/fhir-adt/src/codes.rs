@@ -252,17 +252,15 @@ impl CodeMap {
     }
 
     /// The rows of a FHIR code.
-    fn with_code(&self, code: &str) -> impl Iterator<Item = &Row> + use<'_> {
+    fn with_code(&self, code: &str) -> impl Iterator<Item = &Row> {
         let start = self.by_fhir.partition_point(|&at| *self.rows[at].code < *code);
-        let end = self.by_fhir.partition_point(|&at| *self.rows[at].code <= *code);
-        self.by_fhir[start..end].iter().map(|&at| &self.rows[at])
+        self.by_fhir[start..].iter().map(|&at| &self.rows[at]).take_while(move |row| row.code == code)
     }
 
     /// The rows of a v2 code.
-    fn with_v2(&self, v2: &str) -> impl Iterator<Item = &Row> + use<'_> {
+    fn with_v2(&self, v2: &str) -> impl Iterator<Item = &Row> {
         let start = self.by_v2.partition_point(|&at| *self.rows[at].v2 < *v2);
-        let end = self.by_v2.partition_point(|&at| *self.rows[at].v2 <= *v2);
-        self.by_v2[start..end].iter().map(|&at| &self.rows[at])
+        self.by_v2[start..].iter().map(|&at| &self.rows[at]).take_while(move |row| row.v2 == v2)
     }
 
     /// The first row of a FHIR code that `holds`. Short tables are looked through.

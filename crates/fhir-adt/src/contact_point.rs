@@ -269,8 +269,9 @@ fn assembled(parts: &[Option<Str<'_>>; 4]) -> Option<String> {
 
 /// True for `scheme://…`.
 pub(crate) fn has_scheme(value: &str) -> bool {
-    value.split_once("://").is_some_and(|(scheme, _)| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+    value.split_once(':').is_some_and(|(scheme, rest)| {
+        rest.starts_with("//")
+            && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
     })
 }

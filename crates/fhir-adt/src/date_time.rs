@@ -22,10 +22,15 @@ impl Ts {
     /// Appends characters; `None` where they are not ASCII or too many.
     fn with(mut self, text: impl Iterator<Item = u8>) -> Option<Self> {
         for byte in text.filter(u8::is_ascii) {
-            *self.bytes.get_mut(self.length)? = byte;
-            self.length += 1;
+            self.push(byte)?;
         }
         Some(self)
+    }
+
+    fn push(&mut self, byte: u8) -> Option<()> {
+        *self.bytes.get_mut(self.length)? = byte;
+        self.length += 1;
+        Some(())
     }
 }
 
@@ -47,30 +52,34 @@ pub(crate) fn to_ts(value: &str) -> Option<Ts> {
     let Some(time) = time else { return Some(ts) };
     let (clock, offset) = split_offset(time);
     let (seconds, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let point = if fraction.is_empty() { "" } else { "." };
     let offset = match offset {
         "Z" | "+00:00" | "-00:00" => "+0000",
         other => other,
     };
-    ts.with(seconds.bytes().filter(u8::is_ascii_digit))?
-        .with(point.bytes().chain(fraction.bytes().take(4)))?
-        .with(offset.bytes().filter(|byte| *byte != b':'))
+    let mut ts = ts.with(seconds.bytes().filter(u8::is_ascii_digit))?;
+    if !fraction.is_empty() {
+        ts.push(b'.')?;
+        ts = ts.with(fraction.bytes().take(4))?;
+    }
+    ts.with(offset.bytes().filter(|byte| *byte != b':'))
 }
 
 /// The date part of a FHIR date or dateTime as a DT.
 pub(crate) fn to_dt(value: &str) -> Option<Ts> {
-    let date = value.split('T').next().unwrap_or_default();
-    let digits = date.bytes().filter(|byte| *byte != b'-');
-    let count = digits.clone().count();
-    (matches!(count, 4 | 6 | 8) && digits.clone().all(|byte| byte.is_ascii_digit())).then_some(())?;
-    Ts::default().with(digits)
+    let mut ts = Ts::default();
+    for byte in value.bytes().take_while(|byte| *byte != b'T') {
+        match byte {
+            b'-' => {}
+            b'0'..=b'9' => ts.push(byte)?,
+            _ => return None,
+        }
+    }
+    matches!(ts.length, 4 | 6 | 8).then_some(ts)
 }
 
 fn split_offset(time: &str) -> (&str, &str) {
-    match time.find(['Z', '+', '-']) {
-        Some(at) => time.split_at(at),
-        None => (time, ""),
-    }
+    let start = time.bytes().position(|byte| matches!(byte, b'Z' | b'+' | b'-'));
+    start.and_then(|at| time.split_at_checked(at)).unwrap_or((time, ""))
 }
 
 /// Where the offset of a time without one comes from.

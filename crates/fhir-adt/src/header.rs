@@ -31,12 +31,7 @@ pub(crate) fn msh(
 ) {
     let config = &site.config;
     out.segment("MSH");
-    for (field, party) in (3..).zip([
-        &config.sending_application,
-        &config.sending_facility,
-        &config.receiving_application,
-        &config.receiving_facility,
-    ]) {
+    for (field, party) in (3..).zip(&site.parties) {
         authority(out, field, party);
     }
     out.fixed(7, &date_time::instant_to_ts(context.receipt_time, &site.zone), "3.1");
@@ -94,7 +89,7 @@ pub(crate) fn evn(
             None => out.fixed(field, &date_time::instant_to_ts(context.receipt_time, &site.zone), "3.1"),
         }
     }
-    authority(out, 7, &site.config.event_facility);
+    authority(out, 7, &site.event_facility);
 }
 
 /// PV1: this is not about a visit.

@@ -54,7 +54,7 @@ pub(crate) fn write(identifier: &Identifier<'_>, site: &Site, out: &mut trace::R
 fn authority<'a>(identifier: &'a Identifier<'_>, site: &'a Site) -> Designator<'a> {
     match identifier.system.as_deref() {
         Some(system) => site.registry.to_designator(system, site.rules.uri_type),
-        None => site.default_authority.clone(),
+        None => site.default_authority.borrowed(),
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn type_code<'a>(concept: Option<&'a CodeableConcept<'_>>) -> Option<
     concept?.coding.iter().find_map(|coding| {
         let code = coding.code.as_deref()?;
         match coding.system.as_deref() {
-            Some(system::IDENTIFIER_TYPE) if is_type_code(code) || is_short_code(code) => Some(code),
+            Some(system::IDENTIFIER_TYPE) if is_short_code(code) || is_type_code(code) => Some(code),
             None if is_short_code(code) => Some(code),
             _ => None,
         }

@@ -86,7 +86,7 @@ pub(crate) fn write(out: &mut Writer, patient: &Patient<'_>, nulls: bool, site: 
     let updated = patient.meta.as_ref().and_then(|meta| meta.last_updated.as_deref());
     if let Some(ts) = updated.and_then(date_time::to_ts).filter(|_| site.rules.last_update) {
         out.set(33, &ts, meta.member("lastUpdated"), "5.1");
-        authority(out, 34, &site.config.last_update_facility);
+        authority(out, 34, &site.last_update_facility);
     }
     [35, 36, 39].into_iter().for_each(|field| extension(out, field));
     if in_40 {
@@ -274,10 +274,10 @@ pub(crate) fn write_pd1(out: &mut Writer, patient: &Patient<'_>, nulls: bool, si
     patient_extension::write_pd1(out, &patient.extension, site);
 }
 
-/// `namespace[&universal id&type]` as a whole field.
-pub(crate) fn authority(out: &mut Writer, field: usize, designator: &str) {
+/// A designator as a whole field.
+pub(crate) fn authority(out: &mut Writer, field: usize, designator: &Designator<'_>) {
     let out = &mut out.repetition(field, PATIENT);
-    for (component, part) in (1..).zip(Designator::parse(designator).parts()) {
+    for (component, part) in (1..).zip(designator.parts()) {
         out.fixed(component, 1, part, "3.1");
     }
 }

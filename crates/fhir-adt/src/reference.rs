@@ -28,7 +28,9 @@ pub(crate) fn is_organization(reference: &Reference<'_>, patient: &Patient<'_>) 
 
 /// The resource type in `Organization/1` or `http://…/Organization/1`.
 fn path_type(reference: &str) -> Option<&str> {
-    let mut parts = reference.split("/_history/").next()?.rsplit('/');
+    // Few have an underscore, and one is found sooner than the word.
+    let unversioned = if reference.contains('_') { reference.split("/_history/").next()? } else { reference };
+    let mut parts = unversioned.rsplit('/');
     parts.next()?;
     parts.next()
 }
@@ -119,7 +121,7 @@ impl<'a> Target<'a> {
         match reference.reference.as_deref().filter(|target| !target.starts_with('#')) {
             Some(value) => Self {
                 value,
-                system: site.logical_authority.clone(),
+                system: site.logical_authority.borrowed(),
                 kind: &site.config.logical_id.type_code,
                 element: "reference",
                 is_logical: true,

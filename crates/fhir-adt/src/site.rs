@@ -21,6 +21,12 @@ pub(crate) struct Site {
     pub(crate) systems: SystemNames,
     pub(crate) registry: Registry,
     pub(crate) zone: TimeZone,
+    /// MSH-3 to MSH-6.
+    pub(crate) parties: [Designator<'static>; 4],
+    /// EVN-7.
+    pub(crate) event_facility: Designator<'static>,
+    /// PID-34.
+    pub(crate) last_update_facility: Designator<'static>,
     pub(crate) logical_authority: Designator<'static>,
     pub(crate) default_authority: Designator<'static>,
     pub(crate) own_fields: Option<Arc<OwnFields>>,
@@ -30,14 +36,24 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new(config: MappingConfig) -> Result<Self, ConfigError> {
         config.validate()?;
+        let designator = |text: &str| Designator::parse(text).into_owned();
+        let parties = [
+            &config.sending_application,
+            &config.sending_facility,
+            &config.receiving_application,
+            &config.receiving_facility,
+        ];
         Ok(Self {
             rules: config.version.rules(),
             codes: Codes::new(config.version, &config.codes),
             systems: SystemNames::new(&config.coding_systems),
             registry: Registry::new(&config)?,
             zone: crate::date_time::zone(&config.timezone).unwrap_or(TimeZone::UTC),
-            logical_authority: Designator::parse(&config.logical_id.authority).into_owned(),
-            default_authority: Designator::parse(&config.default_authority).into_owned(),
+            parties: parties.map(|party| designator(party)),
+            event_facility: designator(&config.event_facility),
+            last_update_facility: designator(&config.last_update_facility),
+            logical_authority: designator(&config.logical_id.authority),
+            default_authority: designator(&config.default_authority),
             own_fields: OwnFields::new(&config).map(Arc::new),
             z_segments: OwnZSegment::all(&config),
             config,
