@@ -81,7 +81,7 @@ impl Default for Config {
             hook: transform::HookConfig::default(),
             message: fhir_adt::MappingConfig::default(),
             queue: queue::Config::default(),
-            store: message_store::Config::Memory,
+            store: message_store::Config::Memory {},
             sender: sender::Config::default(),
             receiver: test_hl7_server::Config::default(),
             inspector: inspector::Config::default(),

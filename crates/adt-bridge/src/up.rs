@@ -121,7 +121,7 @@ fn as_text(stack: &Stack, data: &Path) -> String {
             row("store", directory.path.display().to_string(), "received/: one file per message");
         }
         message_store::Config::S3(s3) => row("store", format!("s3://{}/{}", s3.bucket, s3.prefix), ""),
-        message_store::Config::Memory => row("store", "memory".to_owned(), "lost when this process ends"),
+        message_store::Config::Memory {} => row("store", "memory".to_owned(), "lost when this process ends"),
     }
     row("operator", "adt-bridge tail".to_owned(), "and: queue status, dlq ls");
     let made = match stack.made {

@@ -27,8 +27,8 @@ pub enum Config {
     Directory(DirectoryConfig),
     /// An S3 bucket.
     S3(S3Config),
-    /// Nothing outlives the process.
-    Memory,
+    /// Nothing outlives the process. Braces, as serde lets unknown keys stand beside a plain name.
+    Memory {},
 }
 
 impl Default for Config {
@@ -101,7 +101,7 @@ impl Config {
             Self::Embedded(config) => Arc::new(EmbeddedStore::open(config.path.clone()).await?),
             Self::Directory(config) => Arc::new(DirectoryStore::open(config.path.clone()).await?),
             Self::S3(config) => Arc::new(S3Store::connect(config).await?),
-            Self::Memory => Arc::new(MemoryStore::new()),
+            Self::Memory {} => Arc::new(MemoryStore::new()),
         };
         Ok(Arc::new(Measured::new(backend)))
     }
@@ -135,6 +135,15 @@ mod tests {
         let error = Config::S3(config).connect().await.unwrap_err();
         assert!(error.to_string().contains("store.bucket"), "{error}");
         assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn a_key_that_a_backend_does_not_have_is_refused() {
+        for backend in ["embedded", "directory", "memory"] {
+            let settings = serde_json::json!({ "kind": backend, "path": "x", "pth": "x" });
+            let error = serde_json::from_value::<Config>(settings).unwrap_err();
+            assert!(error.to_string().starts_with("unknown field"), "{backend}: {error}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! use message_store::{Config, OrderingKey, PatientKey, Replacement};
 //!
-//! let store = Config::Memory.connect().await?;
+//! let store = Config::Memory {}.connect().await?;
 //! let patient = PatientKey::new("p-204")?;
 //! let (old, new) = (OrderingKey::new("2024-03-01T09:30:15Z")?, OrderingKey::new("2024-03-02T08:00:00Z")?);
 //! assert_eq!(store.put_current(&patient, &new, "MSH|new".into()).await?, Replacement::Replaced);

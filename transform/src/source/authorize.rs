@@ -47,7 +47,7 @@ struct Token {
 impl Authorize {
     pub(super) fn new(config: &CredentialsConfig, allowed: &[IpAddr]) -> Self {
         match config {
-            CredentialsConfig::None => Self::None,
+            CredentialsConfig::None {} => Self::None,
             CredentialsConfig::Bearer { token_file } => Self::File(token_file.clone()),
             CredentialsConfig::SmartBackend(smart) => Self::Smart(Box::new(Smart {
                 config: smart.clone(),

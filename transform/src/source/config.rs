@@ -57,12 +57,11 @@ pub struct SourceConfig {
 }
 
 /// How we say who we are to a source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CredentialsConfig {
     /// Not at all, or by our TLS certificate alone.
-    #[default]
-    None,
+    None {},
     /// `Authorization: Bearer`, from a file that may be replaced while running.
     Bearer {
         /// Holds the token and nothing else.
@@ -70,6 +69,12 @@ pub enum CredentialsConfig {
     },
     /// SMART Backend Services: a signed assertion buys an access token (`private_key_jwt`).
     SmartBackend(SmartBackend),
+}
+
+impl Default for CredentialsConfig {
+    fn default() -> Self {
+        Self::None {}
+    }
 }
 
 /// SMART Backend Services (SMART App Launch 2.2, client-confidential-asymmetric).
@@ -269,4 +274,22 @@ fn fhir_json() -> String {
 
 fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn credentials_of_a_kind_have_no_keys_of_another() {
+        let none = serde_json::from_value::<CredentialsConfig>(json!({ "kind": "none" }));
+        assert_eq!(none.unwrap(), CredentialsConfig::default());
+        for kind in ["none", "smart-backend"] {
+            let settings = json!({ "kind": kind, "token_file": "x" });
+            let error = serde_json::from_value::<CredentialsConfig>(settings).unwrap_err();
+            assert!(error.to_string().starts_with("unknown field"), "{kind}: {error}");
+        }
+    }
 }

@@ -43,7 +43,7 @@ fn named(examined: &Examined) -> Vec<(&'static str, PathBuf)> {
         match &config.store {
             message_store::Config::Embedded(embedded) => named.push(("store.path", parent(&embedded.path))),
             message_store::Config::Directory(directory) => named.push(("store.path", directory.path.clone())),
-            message_store::Config::S3(_) | message_store::Config::Memory => {}
+            message_store::Config::S3(_) | message_store::Config::Memory {} => {}
         }
     }
     if role.is_sender() {

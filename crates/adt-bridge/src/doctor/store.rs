@@ -25,7 +25,7 @@ pub(super) async fn examine(examined: &Examined, report: &mut Report) {
         // Looked at with the other folders.
         Config::Embedded(_) | Config::Directory(_) => {}
         Config::S3(s3) => in_s3(s3, examined, report).await,
-        Config::Memory => report.add(
+        Config::Memory {} => report.add(
             Finding::warning(CHECK, "the store is in memory")
                 .because("what was received is lost when the process ends: for demonstrations only")
                 .fix("store.kind = \"embedded\" or \"s3\""),

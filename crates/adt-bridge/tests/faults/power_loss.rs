@@ -210,7 +210,7 @@ async fn takes_no_acknowledged_message(kind: &str, store_in: fn(&Path) -> Config
     let path = match store_in(bridge.data()) {
         Config::Directory(store) => store.path,
         Config::Embedded(store) => store.path,
-        Config::S3(_) | Config::Memory => unreachable!("on a disk"),
+        Config::S3(_) | Config::Memory {} => unreachable!("on a disk"),
     };
     bridge
         .set("STORE__KIND", kind)

@@ -30,7 +30,7 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) async fn start(change: impl FnOnce(&mut test_hl7_server::Config)) -> Self {
-        let inner = message_store::Config::Memory.connect().await.expect("a store");
+        let inner = message_store::Config::Memory {}.connect().await.expect("a store");
         let store =
             Arc::new(FailingStore { inner, mode: AtomicU8::new(WORKING), refused: AtomicU64::new(0) });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

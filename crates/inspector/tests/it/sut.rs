@@ -30,7 +30,7 @@ impl Drop for Sut {
 
 /// One of whose values are shown to everybody, or hidden and behind the token.
 pub(crate) async fn start(private: bool, stored: &[&str]) -> Sut {
-    let store = Config::Memory.connect().await.unwrap();
+    let store = Config::Memory {}.connect().await.unwrap();
     for body in stored {
         store.put_received(&key(body), Bytes::copy_from_slice(body.as_bytes())).await.unwrap();
     }

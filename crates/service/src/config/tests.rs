@@ -43,6 +43,7 @@ impl Default for Server {
 enum Backend {
     File { path: String },
     Remote { url: String, limit: u64 },
+    Nowhere {},
 }
 
 impl Default for Backend {
@@ -129,6 +130,13 @@ fn reports_every_problem_with_its_place() {
         assert!(found.iter().any(|problem| problem.ends_with(expected)), "{expected}\n{found:#?}");
     }
     assert_eq!(found.len(), 7, "{found:#?}");
+}
+
+#[test]
+fn reports_a_key_of_a_backend_without_any() {
+    let found = problems("[backend]\nkind = \"nowhere\"\npath = \"x\"\n", &[]);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains(":3: unknown key `backend.path`"), "{found:#?}");
 }
 
 #[test]
