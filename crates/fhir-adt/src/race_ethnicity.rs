@@ -96,9 +96,11 @@ fn in_order<'e>(
     site: &'e Site,
 ) -> impl Iterator<Item = (usize, Coding<'e>)> {
     [true, false].into_iter().flat_map(move |categories| {
-        codings(extension)
-            .map(move |(index, coding)| (index, with_system(kind, coding, site)))
-            .filter(move |(_, coding)| kind.is_category(coding) == categories)
+        codings(extension).filter_map(move |(index, coding)| {
+            let known = coding.system.is_none().then(|| with_system(kind, coding, site));
+            let is_category = kind.is_category(known.as_ref().unwrap_or(coding));
+            (is_category == categories).then(|| (index, known.unwrap_or_else(|| coding.borrowed())))
+        })
     })
 }
 
