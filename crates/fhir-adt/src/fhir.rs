@@ -66,6 +66,7 @@ data_type!(
         "maritalStatus" marital_status: Option<CodeableConcept<'a>>,
         "multipleBirthBoolean" multiple_birth_boolean: Option<bool>,
         "multipleBirthInteger" multiple_birth_integer: Option<i64>,
+        "photo" photo: Vec<Attachment<'a>>,
         "contact" contact: Vec<Contact<'a>>,
         "communication" communication: Vec<Communication<'a>>,
         "generalPractitioner" general_practitioner: Vec<Reference<'a>>,
@@ -81,6 +82,8 @@ data_type!(
         "lastUpdated" last_updated: Option<Str<'a>>,
         "source" source: Option<Str<'a>>,
         "profile" profile: Vec<Str<'a>>,
+        "security" security: Vec<Coding<'a>>,
+        "tag" tag: Vec<Coding<'a>>,
     }
 );
 
@@ -108,6 +111,20 @@ data_type!(
         "valueDecimal" value_decimal: Option<Number>,
         "valueInteger" value_integer: Option<i64>,
         "valueString" value_string: Option<Str<'a>>,
+    }
+);
+
+data_type!(
+    /// Attachment.
+    Attachment {
+        "contentType" content_type: Option<Str<'a>>,
+        "language" language: Option<Str<'a>>,
+        "data" data: Option<Str<'a>>,
+        "url" url: Option<Str<'a>>,
+        "size" size: Option<u64>,
+        "hash" hash: Option<Str<'a>>,
+        "title" title: Option<Str<'a>>,
+        "creation" creation: Option<Str<'a>>,
     }
 );
 

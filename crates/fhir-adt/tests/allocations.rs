@@ -70,5 +70,5 @@ fn patients_of_the_corpus_are_ordinary() {
         ordinary += u32::from(short < long);
     }
     println!("{ordinary} of {all} patients are ordinary");
-    assert!(ordinary >= 20, "{ordinary} of {all}");
+    assert!(ordinary >= 32, "{ordinary} of {all}");
 }

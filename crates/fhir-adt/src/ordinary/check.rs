@@ -1,23 +1,22 @@
 //! What an ordinary Patient is, and what is lost of one.
 
+mod contact_details;
+mod extension;
+mod identifier;
+
 use std::collections::HashSet;
 use std::hash::Hash;
 
 use super::Ordinary;
 use crate::coded;
 use crate::codes::Table;
-use crate::contact_point::has_scheme;
 use crate::date_time;
 use crate::fhir::{
-    Address, CodeableConcept, Coding, Communication, Contact, ContactPoint, Extension, HumanName, Identifier,
-    Meta, Narrative, Patient, Period, Reference, Str, system, url,
+    Attachment, CodeableConcept, Coding, Communication, Contact, HumanName, Meta, Narrative, Patient, Period,
+    Reference, system,
 };
-use crate::human_name;
-use crate::identifier;
 use crate::loss::{Reason, lost, reason};
 use crate::path::{PATIENT, Path};
-use crate::patient_extension;
-use crate::race_ethnicity::{self, Kind};
 use crate::reference;
 use crate::report::{Issue, IssueType};
 use crate::site::Site;
@@ -102,6 +101,10 @@ impl Check<'_> {
                 || name.period.as_ref().is_some_and(|period| period.end.is_some())
         };
         is(patient.name.is_sorted_by_key(later))?;
+        let photos = PATIENT.member("photo");
+        for (index, photo) in patient.photo.iter().enumerate() {
+            self.photo(photo, &photos.index(index))?;
+        }
         self.telecom(&patient.telecom, &PATIENT)?;
         if let Some(Narrative { status, div }) = &patient.text {
             let known = ["generated", "extensions", "additional", "empty"];
@@ -136,43 +139,28 @@ impl Check<'_> {
         if !meta.profile.is_empty() {
             self.no_home(const { reason("+") }, &path.member("profile"));
         }
+        let security = path.member("security");
+        for (index, label) in meta.security.iter().enumerate() {
+            // The loss of some labels is a warning.
+            is(has_system(label) && !matches!(label.code.as_deref(), Some("R" | "V")))?;
+            self.no_home(const { reason("Patient.meta.security") }, &security.index(index));
+        }
         if meta.source.is_some() {
             self.no_home(const { reason("+") }, &path.member("source"));
+        }
+        let tags = path.member("tag");
+        for (index, tag) in meta.tag.iter().enumerate() {
+            is(has_system(tag))?;
+            self.no_home(const { reason("+") }, &tags.index(index));
         }
         Some(())
     }
 
-    fn address(&mut self, address: &Address<'_>, path: &Path<'_>) -> Option<()> {
-        is(address.use_element.is_none() && address.line_element.is_empty())?;
-        let parts =
-            [&address.city, &address.state, &address.postal_code, &address.country, &address.district];
-        is(!address.line.is_empty() || parts.iter().any(|part| part.is_some()))?;
-        let extensions = path.member("extension");
-        for (index, extension) in address.extension.iter().enumerate() {
-            is(extension.url != url::CENSUS_TRACT)?;
-            unknown_extension(extension)?;
-            self.no_home(const { reason("extension") }, &extensions.index(index));
-        }
-        if address.line.len() > 2 {
-            self.detail(const { reason("address.line") }, &path.member("line"));
-        }
-        period(address.period.as_ref())?;
-        if address.text.is_some() {
-            self.no_home(const { reason("address.text") }, &path.member("text"));
-        }
-        match (address.r#use.as_deref(), address.r#type.as_deref()) {
-            (None, None) => Some(()),
-            (Some(used), kind) => {
-                is(self.ordinary.address_uses.contains(&used))?;
-                if let Some(kind) = kind {
-                    is(matches!(kind, "postal" | "physical" | "both"))?;
-                    self.no_home(const { reason("address.type") }, &path.member("type"));
-                }
-                Some(())
-            }
-            // XAD.7 takes the type.
-            (None, Some(_)) => None,
-        }
+    fn photo(&mut self, photo: &Attachment<'_>, path: &Path<'_>) -> Option<()> {
+        is(photo.size.is_none_or(|size| i32::try_from(size).is_ok()))?;
+        is(photo.creation.as_deref().is_none_or(date_time::is_date_time))?;
+        self.no_home(const { reason("Patient.photo") }, path);
+        Some(())
     }
 
     fn communication(&mut self, communication: &Communication<'_>, path: &Path<'_>) -> Option<()> {
@@ -230,81 +218,6 @@ impl Check<'_> {
         is(coded::is_carried(coding, table, self.site))
     }
 
-    /// Known extensions come first, in their order; the others are lost.
-    fn extensions(&mut self, extensions: &[Extension<'_>]) -> Option<()> {
-        let list = PATIENT.member("extension");
-        let rank = |extension: &Extension<'_>| {
-            patient_extension::ORDER.iter().position(|known| *known == extension.url)
-        };
-        let mut seen: u32 = 0;
-        for (index, extension) in extensions.iter().enumerate() {
-            match rank(extension) {
-                Some(rank) => {
-                    is(seen >> rank & 1 == 0)?;
-                    seen |= 1 << rank;
-                    self.known_extension(extension)?;
-                }
-                None => {
-                    unknown_extension(extension)?;
-                    self.no_home(const { reason("extension") }, &list.index(index));
-                }
-            }
-        }
-        Some(())
-    }
-
-    fn known_extension(&mut self, extension: &Extension<'_>) -> Option<()> {
-        match &*extension.url {
-            url::RACE => self.race(extension, Kind::Race),
-            url::ETHNICITY => self.race(extension, Kind::Ethnicity),
-            url::MOTHERS_MAIDEN_NAME => is(values(extension) == 1
-                && extension.extension.is_empty()
-                && extension.value_string.is_some()),
-            url::BIRTH_PLACE => {
-                is(values(extension) == 1 && extension.extension.is_empty())?;
-                let Address { city, state, postal_code, country, district, line, .. } =
-                    extension.value_address.as_deref()?;
-                let carried = Address {
-                    city: borrowed(city),
-                    state: borrowed(state),
-                    postal_code: borrowed(postal_code),
-                    country: borrowed(country),
-                    district: borrowed(district),
-                    ..Address::default()
-                };
-                is(line.is_empty() && extension.value_address.as_deref() == Some(&carried))
-            }
-            _ => None,
-        }
-    }
-
-    fn race(&mut self, extension: &Extension<'_>, kind: Kind) -> Option<()> {
-        is(values(extension) == 0)?;
-        let place = |part: &Extension<'_>| match &*part.url {
-            "ombCategory" => Some(0),
-            "detailed" => Some(1),
-            "text" => Some(2),
-            _ => None,
-        };
-        let mut last = 0;
-        for part in &extension.extension {
-            let at = place(part)?;
-            is(at >= last && values(part) == 1 && part.extension.is_empty())?;
-            // One text.
-            last = if at == 2 { 3 } else { at };
-            if at == 2 {
-                is(part.value_string.is_some())?;
-                continue;
-            }
-            let coding = part.value_coding.as_ref()?;
-            is(coding.version.is_none() && coding.user_selected.is_none() && coding.code.is_some())?;
-            is(self.ordinary.carries_system(coding.system.as_deref()?))?;
-            is(kind.is_category(coding) == (at == 0))?;
-            is(race_ethnicity::is_carried(kind, coding, self.site))?;
-        }
-        is(last > 0 || !extension.extension.is_empty())
-    }
-
     fn general_practitioners(&mut self, references: &[Reference<'_>], patient: &Patient<'_>) -> Option<()> {
         for reference in references {
             is(is_plain_reference(reference))?;
@@ -313,111 +226,11 @@ impl Check<'_> {
         }
         is(references.is_sorted_by_key(|reference| !reference::is_organization(reference, patient)))
     }
-
-    fn identifier(&mut self, identifier: &Identifier<'_>, path: &Path<'_>) -> Option<()> {
-        is(identifier.value.is_some() && identifier.extension.is_empty())?;
-        if let Some(assigner) = identifier.assigner.as_deref() {
-            is(assigner.reference.is_none() && assigner.r#type.is_none() && assigner.identifier.is_none())?;
-            is(assigner.display.is_some())?;
-        }
-        period(identifier.period.as_ref())?;
-        is(is_dates(identifier.period.as_ref()))?;
-        if let Some(system) = identifier.system.as_deref() {
-            is(self.site.registry.is_carried(system))?;
-        }
-        if let Some(concept) = &identifier.r#type {
-            let [coding] = concept.coding.as_slice() else { return None };
-            is(coding.version.is_none() && coding.user_selected.is_none())?;
-            is(coding.system.as_deref() == Some(system::IDENTIFIER_TYPE))?;
-            let code = coding.code.as_deref()?;
-            is(identifier::is_type_code(code) && code != self.site.config.logical_id.type_code)?;
-            let path = path.member("type");
-            if coding.display.is_some() {
-                let codings = path.member("coding");
-                self.detail(const { reason("coding.display") }, &codings.index(0).member("display"));
-            }
-            if concept.text.is_some() {
-                self.no_home(const { reason("identifier.type.text") }, &path.member("text"));
-            }
-        } else if let Some(system) = identifier.system.as_deref() {
-            let default = self.site.registry.default_type(system);
-            is(default != Some(self.site.config.logical_id.type_code.as_str()))?;
-        }
-        if let Some(used) = identifier.r#use.as_deref() {
-            is(matches!(used, "usual" | "official" | "temp" | "secondary" | "old"))?;
-            self.no_home(const { reason("identifier.use") }, &path.member("use"));
-        }
-        Some(())
-    }
-
-    fn name(&mut self, name: &HumanName<'_>, path: &Path<'_>) -> Option<()> {
-        is(name.extension.is_empty() && name.use_element.is_none() && name.family_element.is_none())?;
-        is(name.family.is_some() || !name.given.is_empty())?;
-        is(name.r#use.as_deref().is_none_or(|used| self.ordinary.name_uses.contains(&used)))?;
-        let whole = |parts: &[Option<Str<'_>>], separators: &[char]| {
-            parts.iter().all(|part| part.as_deref().is_some_and(|part| !part.contains(separators)))
-        };
-        is(whole(name.given.get(1..).unwrap_or_default(), &[' ']))?;
-        is(whole(&name.prefix, &[' ']) && whole(&name.suffix, &[' ', ',']))?;
-        is(name
-            .suffix
-            .is_sorted_by_key(|suffix| !suffix.as_deref().is_some_and(human_name::is_generational)))?;
-        period(name.period.as_ref())?;
-        if let Some(text) = name.text.as_deref()
-            && !human_name::is_joined(text, name)
-        {
-            self.no_home(const { reason("name.text") }, &path.member("text"));
-        }
-        Some(())
-    }
-
-    /// Not work, then work (B5).
-    fn telecom(&mut self, points: &[ContactPoint<'_>], parent: &Path<'_>) -> Option<()> {
-        let before = self.lost.len();
-        let list = parent.member("telecom");
-        for at_work in [false, true] {
-            for (index, point) in points.iter().enumerate() {
-                if (point.r#use.as_deref() == Some("work")) == at_work {
-                    self.contact_point(point, &list.index(index))?;
-                }
-            }
-        }
-        let values = || points.iter().map(|point| &point.value);
-        is(points.len() <= LONG || self.lost.len() == before || are_different(values()))
-    }
-
-    fn contact_point(&mut self, point: &ContactPoint<'_>, path: &Path<'_>) -> Option<()> {
-        is(point.extension.is_empty() && point.system_element.is_none() && point.use_element.is_none())?;
-        let value = point.value.as_deref()?;
-        let used = point.r#use.as_deref();
-        is(used.is_none_or(|used| used == "mobile" || self.ordinary.telecom_uses.contains(&used)))?;
-        match point.system.as_deref()? {
-            "phone" => {}
-            "email" => is(!has_scheme(value) && used != Some("mobile"))?,
-            "url" => is(has_scheme(value) && used != Some("mobile"))?,
-            system => {
-                is(self.ordinary.telecom_systems.contains(&system) && used != Some("mobile"))?;
-            }
-        }
-        if point.period.is_some() {
-            period(point.period.as_ref())?;
-            self.no_home(const { reason("telecom.period") }, &path.member("period"));
-        }
-        if let Some(rank) = point.rank {
-            is(rank > 0 && i32::try_from(rank).is_ok())?;
-            self.no_home(const { reason("telecom.rank") }, &path.member("rank"));
-        }
-        Some(())
-    }
 }
 
 /// Not a surprise.
 fn is(ordinary: bool) -> Option<()> {
     ordinary.then_some(())
-}
-
-fn borrowed<'a>(text: &'a Option<Str<'_>>) -> Option<Str<'a>> {
-    text.as_deref().map(Str::Borrowed)
 }
 
 /// One coding of a known system, with nothing but a display.
@@ -426,6 +239,11 @@ fn is_plain_coding(concept: &CodeableConcept<'_>) -> bool {
         concept.coding.as_slice(),
         [Coding { system: Some(_), version: None, code: Some(_), user_selected: None, .. }]
     )
+}
+
+/// A coding whose system is no name that would have to be replaced.
+fn has_system(coding: &Coding<'_>) -> bool {
+    coding.system.as_deref().is_some_and(|uri| uri.contains(':'))
 }
 
 fn is_plain_reference(reference: &Reference<'_>) -> bool {
@@ -453,40 +271,6 @@ fn is_carried_time(time: &str) -> bool {
 fn is_carried_fraction(time: &str) -> bool {
     let fraction = time.bytes().skip_while(|byte| *byte != b'.').skip(1);
     fraction.take_while(u8::is_ascii_digit).count() <= 4
-}
-
-/// An extension without a place that the input checks let through.
-fn unknown_extension(extension: &Extension<'_>) -> Option<()> {
-    is(!extension.url.is_empty() && extension.value_address.is_none())?;
-    is(extension.value_date_time.as_deref().is_none_or(date_time::is_date_time))?;
-    is(extension.value_integer.is_none_or(|value| i32::try_from(value).is_ok()))?;
-    let codings = extension.value_codeable_concept.iter().flat_map(|concept| &concept.coding);
-    for coding in codings.chain(&extension.value_coding) {
-        is(coding.system.as_deref().is_some_and(|uri| uri.contains(':')))?;
-    }
-    match (values(extension), extension.extension.as_slice()) {
-        (1, []) => Some(()),
-        (0, [_, ..]) => extension.extension.iter().try_for_each(unknown_extension),
-        _ => None,
-    }
-}
-
-/// How many values an extension has.
-fn values(extension: &Extension<'_>) -> usize {
-    [
-        extension.value_address.is_some(),
-        extension.value_boolean.is_some(),
-        extension.value_code.is_some(),
-        extension.value_codeable_concept.is_some(),
-        extension.value_coding.is_some(),
-        extension.value_date_time.is_some(),
-        extension.value_decimal.is_some(),
-        extension.value_integer.is_some(),
-        extension.value_string.is_some(),
-    ]
-    .into_iter()
-    .filter(|is_there| *is_there)
-    .count()
 }
 
 /// True where no two are equal.

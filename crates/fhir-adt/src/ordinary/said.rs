@@ -1,7 +1,7 @@
 //! What a reader of the message sees of an ordinary Patient.
 
 use crate::date_time;
-use crate::fhir::{Extension, Patient, Str, url};
+use crate::fhir::{Extension, Patient, Str, system, url};
 use crate::identifier;
 use crate::patient_extension;
 use crate::race_ethnicity::{self, Kind};
@@ -12,11 +12,14 @@ pub(crate) fn as_read<'a>(mut patient: Patient<'a>, site: &'a Site) -> Patient<'
     patient.active = None;
     patient.language = None;
     patient.text = None;
+    patient.photo.clear();
     patient.managing_organization = None;
     if let Some(meta) = &mut patient.meta {
         meta.version_id = None;
         meta.source = None;
         meta.profile.clear();
+        meta.security.clear();
+        meta.tag.clear();
         zero_offset(&mut meta.last_updated);
     }
     patient.meta = patient.meta.filter(|meta| meta.last_updated.is_some());
@@ -34,17 +37,20 @@ pub(crate) fn as_read<'a>(mut patient: Patient<'a>, site: &'a Site) -> Patient<'
     }
     for identifier in &mut patient.identifier {
         identifier.r#use = None;
-        match &mut identifier.r#type {
-            Some(concept) => {
-                concept.text = None;
-                concept.coding.iter_mut().for_each(|coding| coding.display = None);
-            }
-            None => {
-                let default =
-                    identifier.system.as_deref().and_then(|system| site.registry.default_type(system));
-                identifier.r#type = default.map(|code| identifier::type_of(code.into()));
-            }
+        if let Some(concept) = &mut identifier.r#type {
+            concept.text = None;
+            concept.coding.retain(|coding| coding.system.as_deref() == Some(system::IDENTIFIER_TYPE));
+            concept.coding.iter_mut().for_each(|coding| coding.display = None);
         }
+        identifier.r#type =
+            identifier.r#type.take().filter(|concept| !concept.coding.is_empty()).or_else(|| {
+                let default = identifier.system.as_deref().and_then(|uri| site.registry.default_type(uri));
+                default.map(|code| identifier::type_of(code.into()))
+            });
+        if let Some(assigner) = &mut identifier.assigner {
+            assigner.reference = None;
+        }
+        identifier.assigner = identifier.assigner.take().filter(|assigner| assigner.display.is_some());
     }
     for name in &mut patient.name {
         said_name(name);
