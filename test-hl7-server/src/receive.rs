@@ -1,5 +1,6 @@
 //! A frame comes in, is stored, and is answered.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,7 +107,8 @@ impl Receiver {
             Ok(text) => text,
             Err(error) => return unreadable(error),
         };
-        let message = match text.parse() {
+        let excerpt = text.excerpt(&NEEDED);
+        let message = match excerpt.parse() {
             Ok(message) => message,
             Err(error) => return unreadable(error),
         };
@@ -134,8 +136,10 @@ impl Receiver {
         };
         let party = |field| message.segment("MSH").map_or("", |msh| msh.field(field).raw());
         let source = format!("{}|{}", party(3), party(4));
-        let decoded = header.charset.decode(body).map(|text| Bytes::from(text.into_owned()));
-        let text = decoded.unwrap_or_else(|| body.clone());
+        let text = match header.charset.decode(body) {
+            Some(Cow::Owned(text)) => Bytes::from(text),
+            Some(Cow::Borrowed(_)) | None => body.clone(),
+        };
         let current =
             order::key(message, arrival).map(|order| NewCurrent { patients: patients.clone(), order, text });
         Ok(Plan {
@@ -306,17 +310,17 @@ impl Handler for Receiver {
 
 /// One line for one message; nothing of its content.
 fn log(peer: &Peer, header: Option<&Header>, outcome: &Outcome, size_bytes: usize, started: Instant) {
-    let event = header.map_or("", |header| header.message_type.trigger_event.as_str());
-    let event = if is_event(event) { event } else { "" };
-    let control_id = header.and_then(own_control_id);
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    // Within the events, so that a line that is not written costs nothing.
+    let event =
+        || header.map(|header| header.message_type.trigger_event.as_str()).filter(|event| is_event(event));
+    let control_id = || header.and_then(own_control_id);
+    let duration_ms = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     match outcome {
         Outcome::Stored | Outcome::Duplicate | Outcome::Acknowledgment => {
-            let outcome = format!("{outcome:?}");
-            tracing::info!(mllp.peer = %peer.address, hl7.control_id = control_id, hl7.trigger_event = event, outcome, size_bytes, duration_ms, "message received");
+            tracing::info!(mllp.peer = %peer.address, hl7.control_id = control_id(), hl7.trigger_event = event().unwrap_or_default(), outcome = format!("{outcome:?}"), size_bytes, duration_ms = duration_ms(), "message received");
         }
         Outcome::StoredWith(refusal) | Outcome::Refused(refusal) => {
-            tracing::warn!(mllp.peer = %peer.address, hl7.control_id = control_id, hl7.trigger_event = event, error = %refusal, size_bytes, duration_ms, "message refused");
+            tracing::warn!(mllp.peer = %peer.address, hl7.control_id = control_id(), hl7.trigger_event = event().unwrap_or_default(), error = %refusal, size_bytes, duration_ms = duration_ms(), "message refused");
         }
     }
 }
@@ -346,6 +350,9 @@ fn is_event(event: &str) -> bool {
         && event.starts_with(|first: char| first.is_ascii_uppercase())
         && event.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
+
+/// What is read of a message, beside MSH: segments, each up to a field. The rest is kept as it came.
+const NEEDED: [(&str, usize); 4] = [("EVN", 6), ("PID", 3), ("MRG", 1), ("MSA", 1)];
 
 /// MSH-12, table 0104.
 const VERSIONS: [&str; 15] = [
