@@ -151,9 +151,9 @@ fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// ASCII that is allowed.
+/// A byte of a character that is allowed; 0xEF begins those from U+F000 on, of which two are not.
 fn is_plain(byte: u8) -> bool {
-    (0x20..=0x7f).contains(&byte) | (byte == b'\r') | (byte == b'\n') | (byte == b'\t')
+    ((byte >= 0x20) & (byte != 0xef)) | (byte == b'\r') | (byte == b'\n') | (byte == b'\t')
 }
 
 fn safe(id: String) -> Option<String> {
