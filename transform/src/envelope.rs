@@ -24,8 +24,8 @@ fn wrapped(status: StatusCode, body: String) -> Response {
 
 /// An answer that holds a patient, with the headers of its version.
 pub(crate) fn patient(status: StatusCode, resource: Shown, version: Option<&Version>) -> Response {
-    let resource = resource.text(version);
-    let mut response = wrapped(status, format!(r#"{{"resource":{resource},"message":""}}"#));
+    let body = [r#"{"resource":"#, &resource.text(version), r#","message":""}"#].concat();
+    let mut response = wrapped(status, body);
     answer::set_version(&mut response, version);
     response
 }

@@ -286,5 +286,10 @@ fn updated(hook: &Hook, told: Option<&Told>, before: Option<Stamp>) -> Stamp {
     if before.is_some_and(|before| updated < before) { updated.after(before) } else { updated }
 }
 
+/// A name that nothing else has.
+fn unique() -> String {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().simple().to_string()
+}
+
 pub(crate) const SOURCE: &str = "persistence/Patient";
 const ROUNDS: usize = 8;

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use message_store::{Accepted, AcceptedRecord, Claim, Mark, Precondition, StoreError};
 use queue::QueueError;
 
-use super::{Verb, Write, before::Before};
+use super::{Verb, Write, before::Before, unique};
 use crate::{error::HookError, hook::Hook, stamp::Stamp, told::Told};
 
 /// Whether another process stands in the way of a write.
@@ -58,7 +58,7 @@ pub(super) async fn take(
     };
     let claim = Claim {
         until: in_time(hook, hook.request_timeout() + MARGIN)?,
-        nonce: uuid::Uuid::new_v4().simple().to_string(),
+        nonce: unique(),
         told: told.map(Told::mark).unwrap_or_default(),
     };
     let record = AcceptedRecord { claim: Some(claim.clone()), ..record };

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Origin, SOURCE, Verb, Write,
     before::{Before, State},
-    updated,
+    unique, updated,
 };
 use crate::{
     answer::Shown,
@@ -153,7 +153,7 @@ impl Composed {
             Said::Nothing => Understood::Unchanged(Value::Null),
         };
         // The queue would take it for a repeat.
-        let identity = uuid::Uuid::new_v4().simple().to_string();
+        let identity = unique();
         Ok(Self { messages: vec![message], understood, version, issues: Vec::new(), again: true, identity })
     }
 
@@ -168,7 +168,8 @@ impl Composed {
                 envelope
             };
             let (envelope, mut span) = traced(envelope, write);
-            let Attributes { control_id, event, .. } = envelope.attributes.clone();
+            let Attributes { control_id, event, .. } = &envelope.attributes;
+            let (control_id, event) = (control_id.clone(), event.clone());
             let size_bytes = envelope.body.len();
             let sent = hook.queue().send(envelope).await.inspect_err(|_| span.fail("not_queued"))?;
             drop(span);
@@ -233,11 +234,7 @@ impl Event {
         };
         match told {
             // Every write is one of its own, unless its client names it.
-            None => {
-                let identity = write.request.clone();
-                let identity = identity.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
-                Self { identity, key: None }
-            }
+            None => Self { identity: write.request.clone().unwrap_or_else(unique), key: None },
             Some(Told { version_id: Some(version), .. }) => {
                 let key = if PatientKey::new(version).is_ok() { version.clone() } else { hash(&[version]) };
                 Self { identity: key.clone(), key: Some(key) }
