@@ -108,12 +108,12 @@ fn json(status: StatusCode, resource: String) -> Response {
 pub(crate) fn written(hook: &Hook, headers: &HeaderMap, id: &str, outcome: Outcome) -> Response {
     let wanted = negotiate::preferred_return(headers);
     match outcome {
-        Outcome::Written { resource, version, new, issues, .. } => {
+        Outcome::Written { resource, version, new, notes, .. } => {
             let status = if new { StatusCode::CREATED } else { StatusCode::OK };
             let mut response = match wanted {
                 Return::Minimal => status.into_response(),
                 Return::Representation => json(status, resource.text(Some(&version))),
-                Return::OperationOutcome => response(status, &operation_outcome(&issues)),
+                Return::OperationOutcome => response(status, &operation_outcome(&notes.issues())),
             };
             answer::set_version(&mut response, Some(&version));
             if new && let Ok(place) = HeaderValue::try_from(location(hook, id, &version.id)) {

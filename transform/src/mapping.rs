@@ -2,6 +2,8 @@
 
 mod report;
 
+pub(crate) use report::Notes;
+
 use std::{collections::HashMap, sync::Arc};
 
 use fhir_adt::{
@@ -13,7 +15,7 @@ use message_store::PatientKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{Error, error::HookError, metrics::Metrics, outcome::Issue, stamp::Stamp};
+use crate::{Error, error::HookError, metrics::Metrics, stamp::Stamp};
 
 /// Patient to messages and back, with the settings of this hook.
 pub(crate) struct Mapping {
@@ -48,7 +50,7 @@ pub(crate) struct Message {
 /// The messages of a write, in the order they are sent, and what they do not carry.
 pub(crate) struct Converted {
     pub(crate) messages: Vec<Message>,
-    pub(crate) issues: Vec<Issue>,
+    pub(crate) notes: Notes,
 }
 
 /// A stored message, read.
@@ -130,7 +132,7 @@ impl Mapping {
             .map(|conversion| self.converted(conversion, started))
             .map_err(|rejection| self.refused(&rejection, lenient, started))?;
         tracing::warn!(elements = unknown.len(), "elements that R4 does not have were ignored");
-        converted.issues.splice(0..0, unknown.iter().map(|path| report::ignored(path)));
+        converted.notes.ignored = unknown;
         Ok(converted)
     }
 
@@ -230,6 +232,6 @@ fn converted(conversion: Conversion) -> Converted {
     };
     Converted {
         messages: conversion.messages.into_iter().map(message).collect(),
-        issues: report::issues(&conversion.report),
+        notes: Notes { ignored: Vec::new(), report: conversion.report },
     }
 }

@@ -23,7 +23,7 @@ use self::{
     message::{Composed, Understood},
 };
 use crate::{
-    answer::Shown, error::HookError, given::Given, hook::Hook, outcome::Issue, patient_lock::PatientGuard,
+    answer::Shown, error::HookError, given::Given, hook::Hook, mapping::Notes, patient_lock::PatientGuard,
     record::Version, stamp::Stamp, told::Told,
 };
 
@@ -73,7 +73,7 @@ pub(crate) struct Write {
 #[derive(Clone)]
 pub(crate) enum Outcome {
     /// The patient is as given. `repeated`: it was already, and nothing was sent.
-    Written { resource: Shown, version: Version, new: bool, issues: Vec<Issue>, repeated: bool },
+    Written { resource: Shown, version: Version, new: bool, notes: Notes, repeated: bool },
     /// The patient is deleted; `sent`: a message says so.
     Deleted { sent: bool },
     /// A newer version was sent already; nothing was done.
@@ -183,7 +183,7 @@ impl Ready {
 
     fn outcome(self) -> Outcome {
         let new = !self.before.is_present();
-        let Composed { understood, version, issues, again, messages, .. } = self.composed;
+        let Composed { understood, version, notes, again, messages, .. } = self.composed;
         let resource = match (understood, self.write.verb) {
             (_, Verb::Delete) => return Outcome::Deleted { sent: !messages.is_empty() },
             (Understood::Patient(resource), _) => resource,
@@ -191,7 +191,7 @@ impl Ready {
             // The mapping turned the write into a delete, as configured for inactive patients.
             (Understood::Deleted, _) => json!({ "resourceType": "Patient", "active": false }).into(),
         };
-        Outcome::Written { resource, version, new, issues, repeated: again }
+        Outcome::Written { resource, version, new, notes, repeated: again }
     }
 
     /// Keeps the message as the patient's last accepted one. The write is accepted already: a failure here is logged,

@@ -14,9 +14,19 @@ pub(super) fn refusals(report: &Report, lenient: bool) -> Vec<Refusal> {
     errors.filter(|issue| !lenient || reason(issue) != UNKNOWN).map(refusal).collect()
 }
 
-/// What was repaired and what is lost, for `Prefer: return=OperationOutcome`.
-pub(super) fn issues(report: &Report) -> Vec<Issue> {
-    report.issues.iter().map(issue).collect()
+/// What there is to say of a conversion, put into words for the few who ask: `Prefer: return=OperationOutcome`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    /// Elements that R4 does not have.
+    pub(super) ignored: Vec<String>,
+    /// What was repaired and what is lost.
+    pub(super) report: Report,
+}
+
+impl Notes {
+    pub(crate) fn issues(&self) -> Vec<Issue> {
+        self.ignored.iter().map(|path| ignored(path)).chain(self.report.issues.iter().map(issue)).collect()
+    }
 }
 
 /// Where the elements stand that R4 does not have; empty where something else is wrong too.
@@ -30,7 +40,7 @@ pub(super) fn unknown_elements(report: &Report) -> Vec<String> {
 }
 
 /// Says that such an element was ignored.
-pub(super) fn ignored(path: &str) -> Issue {
+fn ignored(path: &str) -> Issue {
     Issue {
         severity: "warning",
         code: "structure",

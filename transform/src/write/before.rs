@@ -10,7 +10,7 @@ use crate::{
     error::HookError,
     given::Given,
     hook::Hook,
-    mapping::Said,
+    mapping::{Notes, Said},
     record::{self, Record, Version},
     stamp::Stamp,
     told::{self, Told},
@@ -224,8 +224,8 @@ impl Before {
         }
         let new = write.verb == Verb::Create || record.version == 1;
         match self.answered(hook, write)? {
-            Outcome::Written { resource, version, issues, repeated, .. } => {
-                Ok(Some(Outcome::Written { resource, version, new, issues, repeated }))
+            Outcome::Written { resource, version, notes, repeated, .. } => {
+                Ok(Some(Outcome::Written { resource, version, new, notes, repeated }))
             }
             Outcome::Deleted { .. } | Outcome::Stale { .. } => Ok(None),
         }
@@ -240,7 +240,7 @@ impl Before {
                 resource: resource.into(),
                 version,
                 new: false,
-                issues: Vec::new(),
+                notes: Notes::default(),
                 repeated: true,
             }),
             Said::Deleted | Said::Nothing => Ok(deleted),

@@ -19,8 +19,7 @@ use crate::{
     error::HookError,
     given::Given,
     hook::Hook,
-    mapping::{Converted, Facts, Message, Said},
-    outcome::Issue,
+    mapping::{Converted, Facts, Message, Notes, Said},
     record::{self, Record, Version},
     stamp::Stamp,
     told::Told,
@@ -31,7 +30,7 @@ pub(super) struct Composed {
     pub(super) messages: Vec<Message>,
     pub(super) understood: Understood,
     pub(super) version: Version,
-    pub(super) issues: Vec<Issue>,
+    pub(super) notes: Notes,
     /// Whether this is the last message once more.
     pub(super) again: bool,
     /// Tells this write from every other one.
@@ -84,16 +83,9 @@ impl Composed {
             && let Some((converted, shown)) =
                 mapping.convert_ordinary(json, interaction, &facts, event.key.as_deref(), &version.id)
         {
-            let Converted { messages, issues } = converted;
+            let Converted { messages, notes } = converted;
             let understood = Understood::Patient(Shown::Text(shown));
-            return Ok(Self {
-                messages,
-                understood,
-                version,
-                issues,
-                again: false,
-                identity: event.identity,
-            });
+            return Ok(Self { messages, understood, version, notes, again: false, identity: event.identity });
         }
         let resource = write.resource.as_ref().map(|given| Value::Object(given.members().clone()));
         let resource = resource.or_else(|| before.resource.clone());
@@ -107,7 +99,7 @@ impl Composed {
             }
             None => (mapping.delete(&facts)?, Value::Null),
         };
-        let Converted { messages, issues } = converted;
+        let Converted { messages, notes } = converted;
         let said = match messages.first() {
             Some(message) => mapping.read(&write.patient, message.er7.as_bytes())?.said,
             None if interaction == Interaction::Delete => Said::Deleted,
@@ -118,7 +110,7 @@ impl Composed {
             Said::Deleted => Understood::Deleted,
             Said::Nothing => Understood::Unchanged(given),
         };
-        Ok(Self { messages, understood, version, issues, again: false, identity: event.identity })
+        Ok(Self { messages, understood, version, notes, again: false, identity: event.identity })
     }
 
     /// A delete that sends nothing: the patient is not known, or deleted already.
@@ -130,7 +122,7 @@ impl Composed {
             messages: Vec::new(),
             understood: Understood::Deleted,
             version: Version { number, id: number.to_string(), updated },
-            issues: Vec::new(),
+            notes: Notes::default(),
             again: false,
             identity: String::new(),
         }
@@ -154,7 +146,14 @@ impl Composed {
         };
         // The queue would take it for a repeat.
         let identity = unique();
-        Ok(Self { messages: vec![message], understood, version, issues: Vec::new(), again: true, identity })
+        Ok(Self {
+            messages: vec![message],
+            understood,
+            version,
+            notes: Notes::default(),
+            again: true,
+            identity,
+        })
     }
 
     /// Puts the messages into the queue. All are looked at before the first is sent; when a later one is not taken, the

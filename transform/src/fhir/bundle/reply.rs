@@ -32,7 +32,7 @@ impl Reply {
     pub(super) fn done(hook: &Hook, headers: &HeaderMap, id: &str, outcome: &Outcome) -> Self {
         let wanted = negotiate::preferred_return(headers);
         match outcome {
-            Outcome::Written { resource, version, new, issues, .. } => {
+            Outcome::Written { resource, version, new, notes, .. } => {
                 let mut entry = json!({ "response": {
                     "status": if *new { "201 Created" } else { "200 OK" },
                     "location": fhir::location(hook, id, &version.id),
@@ -42,7 +42,9 @@ impl Reply {
                 match wanted {
                     Return::Minimal => {}
                     Return::Representation => entry["resource"] = resource.value(Some(version)),
-                    Return::OperationOutcome => entry["response"]["outcome"] = operation_outcome(issues),
+                    Return::OperationOutcome => {
+                        entry["response"]["outcome"] = operation_outcome(&notes.issues())
+                    }
                 }
                 Self(entry)
             }
