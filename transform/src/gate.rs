@@ -88,22 +88,31 @@ impl Gate {
             _ => Ok(()),
         }
     }
+
+    /// Asks before `inside` is asked.
+    pub(crate) async fn guard<A: Future<Output = Response>>(
+        &self,
+        request: Request,
+        inside: impl FnOnce(Request) -> A,
+    ) -> Response {
+        let surface = Surface::of(&self.base, request.uri().path());
+        let mut response = match self.pass(request).await {
+            Ok(request) => inside(request).await,
+            Err(error) => error.respond(surface),
+        };
+        if let Some(authenticator) = &self.authenticator
+            && response.status() == StatusCode::UNAUTHORIZED
+            && let Ok(challenge) = HeaderValue::try_from(authenticator.challenge())
+        {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
 }
 
-/// Asks before the hook is asked.
+/// The gate before a router.
 pub(crate) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let surface = Surface::of(&gate.base, request.uri().path());
-    let mut response = match gate.pass(request).await {
-        Ok(request) => next.run(request).await,
-        Err(error) => error.respond(surface),
-    };
-    if let Some(authenticator) = &gate.authenticator
-        && response.status() == StatusCode::UNAUTHORIZED
-        && let Ok(challenge) = HeaderValue::try_from(authenticator.challenge())
-    {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    response
+    gate.guard(request, |request| next.run(request)).await
 }
 
 /// The body, bound to what was signed. One that nobody is going to read to its end before acting is checked here.

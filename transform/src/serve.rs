@@ -1,21 +1,20 @@
 //! HTTP on a listener: limits, one log line per request, and the way out.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
-    Extension, Router,
+    Router,
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, header},
-    middleware::{self, Next},
+    middleware,
     response::Response,
     routing::get,
 };
 use credentials::{CertificateInfo, POLL_INTERVAL, ServerTls};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use futures::FutureExt as _;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use service::{
     health::Health,
     traces::{Kind, Span},
@@ -28,7 +27,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::ServiceExt as _;
 use tracing::Instrument;
 
 use crate::{
@@ -51,7 +50,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) {
-    let router = router(Arc::clone(&hook), Arc::clone(&gate));
+    let site = Arc::new(Site::new(Arc::clone(&hook), Arc::clone(&gate)));
     let limit = Arc::new(Semaphore::new(config.max_connections));
     let connections = TaskTracker::new();
     connections.spawn(gate.watch(shutdown.clone()));
@@ -72,8 +71,9 @@ pub(crate) async fn serve(
         };
         let (stream, permit) = accepted;
         let connection = Connection {
-            router: router.clone(),
+            site: Arc::clone(&site),
             tls: tls.clone(),
+            certificate: None,
             idle: config.idle_timeout,
             drain: drain.clone(),
         };
@@ -116,8 +116,9 @@ async fn accept(listener: &TcpListener, limit: &Arc<Semaphore>) -> (TcpStream, O
 }
 
 struct Connection {
-    router: Router,
+    site: Arc<Site>,
     tls: Option<ServerTls>,
+    certificate: Option<PeerCertificate>,
     idle: Duration,
     drain: CancellationToken,
 }
@@ -132,9 +133,8 @@ impl Connection {
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let chain = stream.get_ref().1.peer_certificates();
-                if let Some(certificate) = chain.and_then(<[_]>::first).and_then(CertificateInfo::from_der) {
-                    self.router = self.router.layer(Extension(PeerCertificate(Arc::new(certificate))));
-                }
+                let certificate = chain.and_then(<[_]>::first).and_then(CertificateInfo::from_der);
+                self.certificate = certificate.map(|certificate| PeerCertificate(Arc::new(certificate)));
                 self.serve_http(stream).await;
             }
             Ok(Err(error)) => tracing::info!(%error, "TLS handshake failed: {error}"),
@@ -143,7 +143,14 @@ impl Connection {
     }
 
     async fn serve_http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let service = TowerToHyperService::new(self.router);
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let site = Arc::clone(&self.site);
+            let mut request = request.map(Body::new);
+            if let Some(certificate) = &self.certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
+            async move { Ok::<_, Infallible>(site.answer(request).await) }
+        });
         let mut connection = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -162,6 +169,69 @@ impl Connection {
         if let Err(error) = result {
             tracing::debug!(%error, "connection ended: {error}");
         }
+    }
+}
+
+/// What every connection serves.
+struct Site {
+    hook: Arc<Hook>,
+    gate: Arc<Gate>,
+    router: Router,
+}
+
+impl Site {
+    fn new(hook: Arc<Hook>, gate: Arc<Gate>) -> Self {
+        let router = router(Arc::clone(&hook), Arc::clone(&gate));
+        Self { hook, gate, router }
+    }
+
+    /// One line per request: the pattern of its path, never the path.
+    async fn answer(&self, mut request: Request) -> Response {
+        let Self { hook, gate, .. } = self;
+        let started = Instant::now();
+        let verb = request.method().clone();
+        let (method, route) = (method(&request), routes::pattern(hook.base(), request.uri().path()));
+        let mut trace = trace(method, route, request.headers());
+        // What is done for this request goes below our span where there is one, else below the caller's.
+        let own = trace.as_ref().and_then(Span::traceparent);
+        let traceparent = own.unwrap_or_else(|| negotiate::traceparent(request.headers()));
+        let trace_id = negotiate::trace_id(&traceparent).to_owned();
+        let span = tracing::info_span!("request", trace_id, http.method = method, http.route = route);
+        let caller = gate.asks().then(Caller::default);
+        if let Some(caller) = &caller {
+            request.extensions_mut().insert(caller.clone());
+        }
+        if let Ok(value) = traceparent.parse() {
+            request.headers_mut().insert("traceparent", value);
+        }
+        let answered = AssertUnwindSafe(self.route(route, request)).catch_unwind().instrument(span.clone());
+        let response = answered.await.unwrap_or_else(panicked);
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if !OPERATIONAL.contains(&route) {
+            hook.metrics().request(&verb, response.status(), started.elapsed());
+        }
+        if let Some(trace) = &mut trace {
+            trace.set("http.response.status_code", u32::from(response.status().as_u16()));
+            if response.status().is_server_error() {
+                trace.fail("server_error");
+            }
+        }
+        let closes = response.headers().contains_key(header::CONNECTION);
+        span.in_scope(|| {
+            tracing::info!(http.status = response.status().as_u16(), duration_ms, closes, "answered");
+            if let Some(caller) = &caller {
+                caller.record(method, route, response.status().as_u16(), &trace_id);
+            }
+        });
+        response
+    }
+
+    async fn route(&self, route: &'static str, request: Request) -> Response {
+        if OPERATIONAL.contains(&route) || route == openapi::PATH {
+            return self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        }
+        // The hook's: its way does not lead through the router, which would come to the same and costs more than it.
+        self.gate.guard(request, |request| self.hook.handle(request)).await
     }
 }
 
@@ -195,14 +265,12 @@ fn router(hook: Arc<Hook>, gate: Arc<Gate>) -> Router {
     let mut router = behind_the_gate
         .fallback(handle)
         .with_state(Arc::clone(&hook))
-        .layer(middleware::from_fn_with_state(Arc::clone(&gate), gate::gate))
+        .layer(middleware::from_fn_with_state(gate, gate::gate))
         .merge(health.clone().router());
     if !base.is_empty() {
         router = router.nest(base, health.router());
     }
     router
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state((hook, gate), observe))
 }
 
 async fn handle(State(hook): State<Arc<Hook>>, request: Request) -> Response {
@@ -210,51 +278,10 @@ async fn handle(State(hook): State<Arc<Hook>>, request: Request) -> Response {
 }
 
 /// What the panic said stays unsaid: it may hold anything.
-fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+fn panicked(_: Box<dyn Any + Send>) -> Response {
     let trace = format!("{:032x}", rand::random::<u128>());
     tracing::error!(trace_id = trace, "a request panicked");
     HookError::Internal { trace, reason: "a request panicked" }.respond(Surface::Fhir)
-}
-
-/// One line per request: the pattern of its path, never the path.
-async fn observe(
-    State((hook, gate)): State<(Arc<Hook>, Arc<Gate>)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let started = Instant::now();
-    let verb = request.method().clone();
-    let (method, route) = (method(&request), routes::pattern(hook.base(), request.uri().path()));
-    let mut trace = trace(method, route, request.headers());
-    // What is done for this request goes below our span where there is one, else below the caller's.
-    let own = trace.as_ref().and_then(Span::traceparent);
-    let traceparent = own.unwrap_or_else(|| negotiate::traceparent(request.headers()));
-    let trace_id = negotiate::trace_id(&traceparent).to_owned();
-    let span = tracing::info_span!("request", trace_id, http.method = method, http.route = route);
-    let caller = Caller::default();
-    request.extensions_mut().insert(caller.clone());
-    if let Ok(value) = traceparent.parse() {
-        request.headers_mut().insert("traceparent", value);
-    }
-    let response = next.run(request).instrument(span.clone()).await;
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if !OPERATIONAL.contains(&route) {
-        hook.metrics().request(&verb, response.status(), started.elapsed());
-    }
-    if let Some(trace) = &mut trace {
-        trace.set("http.response.status_code", u32::from(response.status().as_u16()));
-        if response.status().is_server_error() {
-            trace.fail("server_error");
-        }
-    }
-    let closes = response.headers().contains_key(header::CONNECTION);
-    span.in_scope(|| {
-        tracing::info!(http.status = response.status().as_u16(), duration_ms, closes, "answered");
-        if gate.asks() {
-            caller.record(method, route, response.status().as_u16(), &trace_id);
-        }
-    });
-    response
 }
 
 /// The span of a request, below its caller's. None for those that only ask how we are.
