@@ -37,7 +37,6 @@ use crate::{
     given::Given,
     hook::Hook,
     routes::{self, Place, Surface},
-    told::Told,
     write::{Origin, Outcome, Verb},
 };
 
@@ -152,7 +151,7 @@ impl Backfill {
         let limit = self.hook.max_body_bytes();
         let read = line.text.ok_or(HookError::BodyTooLarge { limit }).and_then(|text| {
             let resource = Given::read(&text)?;
-            let id = resource.members().get("id").and_then(Value::as_str).ok_or(HookError::IdMissing)?;
+            let id = resource.id().text().ok_or(HookError::IdMissing)?;
             Ok((PatientKey::new(id).map_err(|_| HookError::InvalidId)?, resource))
         });
         Entry { number: line.number, read }
@@ -208,7 +207,7 @@ impl Backfill {
         let until = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(100);
         loop {
-            let told = Told::of(resource.members());
+            let told = resource.told().clone();
             let mut write =
                 self.hook.write(&self.headers, Verb::Update, patient.clone(), Some(resource.clone()));
             (write.told, write.replay, write.origin) = (Some(told), self.replay, Origin::Backfill);

@@ -87,11 +87,14 @@ pub(crate) fn text(body: &[u8]) -> Result<&str, HookError> {
     std::str::from_utf8(body).map_err(|_| HookError::NotUtf8)
 }
 
+/// RFC 8259 §8.1: a reader may ignore a byte order mark.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// Reads any JSON.
 pub(crate) fn parse(body: &[u8]) -> Result<Value, HookError> {
-    let text = text(body)?;
-    // RFC 8259 §8.1: a reader may ignore a byte order mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = without_mark(text(body)?);
     let reading = Reading::default();
     let mut json = serde_json::Deserializer::from_str(text);
     let read = Element { reading: &reading, depth: 0 }.deserialize(&mut json).and_then(|value| {
@@ -250,10 +253,10 @@ fn join(mut path: Vec<String>) -> String {
 
 /// How `serde_json` hands over a decimal when it keeps all digits (its feature `arbitrary_precision`, which the mapping
 /// asks for: FHIR decimals differ in their zeros).
-const NUMBER: &str = "$serde_json::private::Number";
+pub(crate) const NUMBER: &str = "$serde_json::private::Number";
 
 /// FHIR resources stay below 20; the parser itself would stop at 128.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 #[cfg(test)]
 mod tests {

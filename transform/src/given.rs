@@ -1,37 +1,70 @@
 //! A Patient as its sender gave it.
 
+mod scan;
+
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::{body, error::HookError, told};
+use crate::{body, content::content, error::HookError, told::Told};
 
 /// Read and found to be a Patient; what is inside is for the mapping to judge.
 #[derive(Clone)]
 pub(crate) struct Given {
-    members: Map<String, Value>,
-    json: Option<Bytes>,
+    id: Id,
+    told: Told,
     content: OnceLock<String>,
+    members: Option<Map<String, Value>>,
+    json: Option<Bytes>,
+}
+
+/// What stands in `id`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Id {
+    /// Nothing, or `null`.
+    #[default]
+    Missing,
+    Text(String),
+    /// What no id can be.
+    Other,
 }
 
 impl Given {
     /// Reads a body that is the Patient itself.
     pub(crate) fn read(body: &Bytes) -> Result<Self, HookError> {
+        if let Some(patient) = Self::scan(body) {
+            return Ok(patient);
+        }
+        // Now for what is wrong with it.
         let members = body::parse_object(body)?;
         match body::resource_type(&members)? {
-            Some("Patient") => Ok(Self::of_body(members, body)),
+            Some("Patient") => Ok(Self { json: Some(body.clone()), ..members.into() }),
             kind => Err(HookError::ResourceTypeDiffers { body: kind, path: "Patient" }),
         }
     }
 
-    /// What was read from the whole of a body.
-    pub(crate) fn of_body(members: Map<String, Value>, body: &Bytes) -> Self {
-        Self { json: Some(body.clone()), ..members.into() }
+    /// Reads a body that may be a Patient; `None` where it is not, or something is wrong with it.
+    pub(crate) fn scan(body: &Bytes) -> Option<Self> {
+        let scan::Facts { id, told, content } = scan::scan(body)?;
+        Some(Self { id, told, content: content.into(), members: None, json: Some(body.clone()) })
     }
 
-    pub(crate) fn members(&self) -> &Map<String, Value> {
-        &self.members
+    pub(crate) fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// What `meta` says.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// The Patient as a value, made anew.
+    pub(crate) fn value(&self) -> Result<Value, HookError> {
+        match (&self.members, &self.json) {
+            (None, Some(json)) => body::parse(json),
+            (members, _) => Ok(Value::Object(members.clone().unwrap_or_default())),
+        }
     }
 
     /// The text that says this Patient and nothing else, where there is one.
@@ -41,12 +74,31 @@ impl Given {
 
     /// Stands for what it says, whatever its server notes about the version.
     pub(crate) fn content(&self) -> &str {
-        self.content.get_or_init(|| told::content(&self.members))
+        self.content.get_or_init(|| self.members.as_ref().map(content).unwrap_or_default())
     }
 }
 
 impl From<Map<String, Value>> for Given {
     fn from(members: Map<String, Value>) -> Self {
-        Self { members, json: None, content: OnceLock::new() }
+        let (id, told) = (Id::of(&members), Told::of(&members));
+        Self { id, told, content: OnceLock::new(), members: Some(members), json: None }
+    }
+}
+
+impl Id {
+    /// What stands in `id` of a resource.
+    pub(crate) fn of(resource: &Map<String, Value>) -> Self {
+        match resource.get("id") {
+            None | Some(Value::Null) => Self::Missing,
+            Some(Value::String(id)) => Self::Text(id.clone()),
+            Some(_) => Self::Other,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(id) => Some(id),
+            Self::Missing | Self::Other => None,
+        }
     }
 }

@@ -18,7 +18,6 @@ use clock::Clock;
 use data_encoding::HEXLOWER;
 use message_store::{MessageStore, PatientKey};
 use queue::{GroupId, Queue};
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,7 +30,7 @@ use crate::{
     error::HookError,
     fhir::{self, notification::Progress},
     followed::CurrentMapping,
-    given::Given,
+    given::{Given, Id},
     mapping::Mapping,
     metrics::Metrics,
     negotiate,
@@ -341,13 +340,13 @@ impl Content<'_> {
 }
 
 /// The id in the body must be the one of the path.
-pub(crate) fn check_id(patient: &PatientKey, resource: &Map<String, Value>) -> Result<(), HookError> {
+pub(crate) fn check_id(patient: &PatientKey, id: &Id) -> Result<(), HookError> {
     let differs = |missing| HookError::IdDiffers { path: patient.id().to_owned(), missing };
-    match resource.get("id").filter(|id| !id.is_null()) {
-        None => Err(differs(true)),
-        Some(Value::String(id)) if PatientKey::new(id).is_err() => Err(HookError::InvalidId),
-        Some(id) if id != patient.id() => Err(differs(false)),
-        Some(_) => Ok(()),
+    match id {
+        Id::Missing => Err(differs(true)),
+        Id::Text(id) if id == patient.id() => Ok(()),
+        Id::Text(id) if PatientKey::new(id).is_err() => Err(HookError::InvalidId),
+        Id::Text(_) | Id::Other => Err(differs(false)),
     }
 }
 

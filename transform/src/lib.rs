@@ -26,6 +26,7 @@ mod auth;
 mod backfill;
 mod body;
 mod config;
+mod content;
 mod envelope;
 mod error;
 mod fhir;

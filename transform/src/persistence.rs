@@ -49,7 +49,7 @@ pub(crate) async fn answer(
             let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
             let content = hook.receive(parts, body).await?.json(headers)?;
             let resource = Given::read(&content.bytes)?;
-            hook::check_id(&patient, resource.members())?;
+            hook::check_id(&patient, resource.id())?;
             let mut write = hook.write(headers, Verb::Update, patient.clone(), Some(resource));
             write.request = hook::fingerprint(headers, Verb::Update, &content.bytes);
             let outcome = hook.apply(write).await?;

@@ -6,12 +6,9 @@
 
 use std::cmp::Ordering;
 
-use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use message_store::{Mark, OrderingKey};
-use serde::Serialize;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 /// What the sender said of the version of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,81 +77,8 @@ pub(crate) fn decimal(version: &str) -> Option<u64> {
     version.bytes().all(|byte| byte.is_ascii_digit()).then(|| version.parse().ok())?
 }
 
-/// Stands for what a resource says, whatever its server notes about the version: SHA-256 of the members in the order of
-/// their names, without `meta.versionId`, `meta.lastUpdated` and `text`.
-pub(crate) fn content(resource: &Map<String, Value>) -> String {
-    let mut text = Vec::with_capacity(4096);
-    write_object(&mut text, resource, Place::Resource);
-    HEXLOWER.encode(&Sha256::digest(&text))
-}
-
-/// Where an object stands, which decides which of its members are left out.
-#[derive(Clone, Copy)]
-enum Place {
-    Resource,
-    Meta,
-    Inside,
-}
-
-impl Place {
-    fn leaves_out(self, name: &str, member: &Value) -> bool {
-        match (self, name, member) {
-            (Self::Resource, "text", _) | (Self::Meta, "versionId" | "lastUpdated", _) => true,
-            (Self::Resource, "meta", Value::Object(meta)) => {
-                meta.iter().all(|(name, member)| Self::Meta.leaves_out(name, member))
-            }
-            _ => false,
-        }
-    }
-
-    fn of_member(self, name: &str) -> Self {
-        match (self, name) {
-            (Self::Resource, "meta") => Self::Meta,
-            _ => Self::Inside,
-        }
-    }
-}
-
-/// The records of accepted writes hold digests of this text: it must stay as it is.
-fn write_object(text: &mut Vec<u8>, members: &Map<String, Value>, place: Place) {
-    let mut sorted: Vec<_> =
-        members.iter().filter(|(name, member)| !place.leaves_out(name, member)).collect();
-    sorted.sort_unstable_by_key(|(name, _)| *name);
-    text.push(b'{');
-    for (name, member) in sorted {
-        write_plain(text, name);
-        text.push(b':');
-        write_value(text, member, place.of_member(name));
-        text.push(b',');
-    }
-    text.push(b'}');
-}
-
-fn write_value(text: &mut Vec<u8>, value: &Value, place: Place) {
-    match value {
-        Value::Object(members) => write_object(text, members, place),
-        Value::Array(members) => {
-            text.push(b'[');
-            for member in members {
-                write_value(text, member, Place::Inside);
-                text.push(b',');
-            }
-            text.push(b']');
-        }
-        plain => write_plain(text, plain),
-    }
-}
-
-fn write_plain(text: &mut Vec<u8>, plain: &(impl Serialize + ?Sized)) {
-    // A Vec takes everything, and texts and numbers are always written.
-    let written = serde_json::to_writer(text, plain);
-    debug_assert!(written.is_ok());
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn told(version: Option<&str>, updated: Option<&str>) -> Told {
@@ -185,25 +109,5 @@ mod tests {
             assert_eq!(told(Some(version), None).version_id, None, "{version}");
         }
         assert_eq!(told(None, Some("yesterday")), Told::default());
-    }
-
-    #[test]
-    fn content_is_what_the_resource_says() {
-        let hash = |resource: Value| content(resource.as_object().unwrap());
-        let one =
-            hash(json!({ "id": "p", "name": [{ "family": "A", "use": "usual" }], "text": { "div": "x" },
-            "meta": { "versionId": "1", "lastUpdated": "2024-03-01T09:30:15Z" } }));
-        let two = hash(json!({ "name": [{ "use": "usual", "family": "A" }], "id": "p" }));
-        assert_eq!(one, two);
-        assert_eq!(
-            two, "9a90a3c4e8c1cc34789ca72eb518d26bb3f395ac85bf4d14cde13bc190123719",
-            "records of before hold it"
-        );
-        assert_ne!(one, hash(json!({ "id": "p", "name": [{ "family": "A" }] })));
-        assert_ne!(
-            one,
-            hash(json!({ "id": "p", "name": [{ "family": "A", "use": "usual" }],
-            "meta": { "tag": [{ "code": "x" }] } }))
-        );
     }
 }

@@ -37,14 +37,15 @@ pub(crate) async fn answer(hook: &Arc<Hook>, parts: &Parts, content: &Bytes) -> 
     match parts.method {
         Method::OPTIONS => Ok(event_grid::handshake(&parts.headers)),
         Method::POST if content.is_empty() => fhir::something_changed(hook, parts).await,
+        Method::POST if let Some(patient) = Given::scan(content) => {
+            medplum::write(hook, parts, patient, content).await
+        }
         Method::POST => match body::parse(content)? {
             Value::Array(events) => event_grid::answer(hook, parts, &events).await,
             Value::Object(members) if members.contains_key("resourceType") => {
                 match body::resource_type(&members)? {
                     Some("Bundle") => fhir::bundle::answer(hook, parts, &members).await,
-                    Some("Patient") => {
-                        medplum::write(hook, parts, Given::of_body(members, content), content).await
-                    }
+                    Some("Patient") => medplum::write(hook, parts, members.into(), content).await,
                     Some(kind) => Err(HookError::UnsupportedType { name: kind.to_owned() }),
                     None => Err(HookError::UnsupportedType { name: "of no known name".to_owned() }),
                 }

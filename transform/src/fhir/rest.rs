@@ -81,8 +81,8 @@ async fn update(
         return Ok(noted("The patient will be read from the source server."));
     }
     let resource = Given::read(content)?;
-    hook::check_id(&patient, resource.members())?;
-    let told = Told::of(resource.members());
+    hook::check_id(&patient, resource.id())?;
+    let told = resource.told().clone();
     let mut write = hook.write(headers, Verb::Update, patient.clone(), Some(resource));
     write.told = Some(told);
     write.replay = negotiate::replay(parts.uri.query());

@@ -7,12 +7,11 @@ use axum::{
     response::Response,
 };
 use message_store::PatientKey;
-use serde_json::Value;
 
 use crate::{
     error::HookError,
     fhir::{self, reference::Target},
-    given::Given,
+    given::{Given, Id},
     hook::{self, Hook},
     negotiate,
     told::Told,
@@ -29,12 +28,13 @@ pub(super) async fn write(
     resource: Given,
     content: &[u8],
 ) -> Result<Response, HookError> {
-    let id = match resource.members().get("id") {
-        None | Some(Value::Null) => return Err(HookError::Event { reason: "The resource has no id." }),
-        Some(id) => id.as_str().unwrap_or_default(),
+    let id = match resource.id() {
+        Id::Missing => return Err(HookError::Event { reason: "The resource has no id." }),
+        Id::Text(id) => id,
+        Id::Other => return Err(HookError::InvalidId),
     };
     let patient = PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
-    let told = Told::of(resource.members());
+    let told = resource.told().clone();
     let mut write = hook.write(&parts.headers, Verb::Update, patient.clone(), Some(resource));
     write.told = Some(told);
     write.replay = negotiate::replay(parts.uri.query());

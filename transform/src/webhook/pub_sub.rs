@@ -37,14 +37,14 @@ pub(super) async fn answer(
     // A delete may hold the resource as it was, and any event a resource or its name.
     if data.first() == Some(&b'{') {
         let resource = Given::read(&data.into())?;
-        let id = resource.members().get("id").and_then(Value::as_str).unwrap_or_default();
+        let id = resource.id().text().unwrap_or_default();
         let patient = message_store::PatientKey::new(id).map_err(|_| HookError::InvalidId)?;
         let mut write = if deleted {
             let mut write = hook.write(&parts.headers, Verb::Delete, patient, None);
             write.told = Some(Told::new(version, time));
             write
         } else {
-            let told = Told::of(resource.members());
+            let told = resource.told().clone();
             let mut write = hook.write(&parts.headers, Verb::Update, patient, Some(resource));
             write.told = Some(told);
             write

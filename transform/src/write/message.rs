@@ -87,8 +87,10 @@ impl Composed {
             let understood = Understood::Patient(Shown::Text(shown));
             return Ok(Self { messages, understood, version, notes, again: false, identity: event.identity });
         }
-        let resource = write.resource.as_ref().map(|given| Value::Object(given.members().clone()));
-        let resource = resource.or_else(|| before.resource.clone());
+        let resource = match &write.resource {
+            Some(given) => Some(given.value()?),
+            None => before.resource.clone(),
+        };
         if let Some(resource) = &resource {
             facts.linked = linked(hook, resource).await?;
         }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::{
     error::HookError,
     fhir::reference::Target,
+    given::{Given, Id},
     hook::{self, Hook},
     negotiate, resource_types,
     source::ReadBack,
@@ -116,7 +117,7 @@ impl<'b> Entry<'b> {
             Verb::Update | Verb::Delete => target.patient()?,
         };
         if let (Verb::Update, Some(resource)) = (verb, &resource) {
-            hook::check_id(&patient, resource)?;
+            hook::check_id(&patient, &Id::of(resource))?;
         }
         let resource = resource.map(|resource| rewritten(resource, named));
         let told = match (verb, &resource) {
@@ -157,10 +158,10 @@ impl<'b> Entry<'b> {
                 traceparent: negotiate::traceparent(&parts.headers),
             }));
         }
-        let resource = self.patient_resource()?;
-        hook::check_id(&patient, &resource)?;
-        let told = Told::of(&resource);
-        let mut write = hook.write(&parts.headers, Verb::Update, patient, Some(resource.into()));
+        let resource = Given::from(self.patient_resource()?);
+        hook::check_id(&patient, resource.id())?;
+        let told = resource.told().clone();
+        let mut write = hook.write(&parts.headers, Verb::Update, patient, Some(resource));
         write.told = Some(Told { version_id: told.version_id.or(version), ..told });
         write.replay = negotiate::replay(parts.uri.query());
         Ok(Action::Write(Box::new(unconditional(write))))
