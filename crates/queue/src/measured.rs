@@ -85,6 +85,13 @@ impl Measured {
         };
         self.operations.with([operation, outcome]).record(started.elapsed());
     }
+
+    /// Of one call for several messages: the worst of its results speaks for it.
+    fn record_worst(&self, operation: &str, results: &[Result<(), QueueError>], started: Instant) {
+        if let Some(result) = results.iter().find(|result| result.is_err()).or(results.first()) {
+            self.record(operation, result, started);
+        }
+    }
 }
 
 #[async_trait]
@@ -116,6 +123,13 @@ impl QueueLayer for Measured {
         result
     }
 
+    async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let started = Instant::now();
+        let results = self.inner.delete_all(receipts).await;
+        self.record_worst("delete", &results, started);
+        results
+    }
+
     async fn change_visibility(
         &self,
         receipts: &[Receipt],
@@ -123,10 +137,7 @@ impl QueueLayer for Measured {
     ) -> Vec<Result<(), QueueError>> {
         let started = Instant::now();
         let results = self.inner.change_visibility(receipts, visible_in).await;
-        // One call: the worst of its results speaks for it.
-        if let Some(result) = results.iter().find(|result| result.is_err()).or(results.first()) {
-            self.record("change_visibility", result, started);
-        }
+        self.record_worst("change_visibility", &results, started);
         results
     }
 
@@ -135,5 +146,43 @@ impl QueueLayer for Measured {
         let result = self.inner.dead_letter(delivery, letter).await;
         self.record("dead_letter", &result, started);
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{MemoryConfig, MemoryQueue};
+
+    /// Counts the calls that delete several.
+    #[derive(Debug)]
+    struct Counting {
+        inner: MemoryQueue,
+        calls: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl QueueLayer for Counting {
+        fn inner(&self) -> &dyn Queue {
+            &self.inner
+        }
+
+        async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            self.inner.delete_all(receipts).await
+        }
+    }
+
+    /// Taken apart, each message would cost a commit, or a call of SQS, of its own.
+    #[tokio::test]
+    async fn several_are_deleted_in_one_call_of_the_backend() {
+        let inner = MemoryQueue::new(MemoryConfig::default());
+        let counting = Arc::new(Counting { inner, calls: AtomicUsize::new(0) });
+        let measured = Measured::new(Arc::<Counting>::clone(&counting));
+        let results = Queue::delete_all(&measured, &[Receipt::new("1-1"), Receipt::new("2-2")]).await;
+        assert_eq!(results, [Err(QueueError::Stale), Err(QueueError::Stale)]);
+        assert_eq!(counting.calls.load(Ordering::Relaxed), 1);
     }
 }

@@ -30,6 +30,17 @@ impl MeasuredQueue {
         self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// They are out of the queue from now on.
+    fn gone<'r>(&self, receipts: impl IntoIterator<Item = &'r Receipt>, acknowledged: u64) {
+        let deleted = monotonic::now();
+        let mut leased = self.leased();
+        for receipt in receipts {
+            if let Some(number) = leased.remove(receipt) {
+                self.tell(Told::Delivered { number, acknowledged, deleted });
+            }
+        }
+    }
+
     fn tell(&self, told: Told) {
         // Nobody listens any more when the run is over.
         self.told.send(told).ok();
@@ -57,12 +68,16 @@ impl QueueLayer for MeasuredQueue {
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
         let acknowledged = monotonic::now();
         self.inner.delete(receipt).await?;
-        let deleted = monotonic::now();
-        let number = self.leased().remove(receipt);
-        if let Some(number) = number {
-            self.tell(Told::Delivered { number, acknowledged, deleted });
-        }
+        self.gone([receipt], acknowledged);
         Ok(())
+    }
+
+    async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let acknowledged = monotonic::now();
+        let results = self.inner.delete_all(receipts).await;
+        let gone = receipts.iter().zip(&results).filter(|(_, result)| result.is_ok());
+        self.gone(gone.map(|(receipt, _)| receipt), acknowledged);
+        results
     }
 
     async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
