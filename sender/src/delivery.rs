@@ -1,11 +1,12 @@
 //! One message: checked, sent, answered, settled.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use hl7v2::{AckCode, Acknowledgment, AcknowledgmentError, Charset, Header, Text};
+use hl7v2::{AckCode, Acknowledgment, AcknowledgmentError, Charset, RawSegment};
 use mllp::MllpError;
 use queue::Reason;
 use tokio::time::Instant;
@@ -71,16 +72,19 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
             return Finished { connection: Some(open), accepted: false };
         }
     };
-    held.history.attempts += 1;
     let spans = Spans::begin(&held, open.connection.peer());
     shared.stop_point.reached();
-    let outcome = match open.connection.send(&payload).await {
+    let (sent, size_bytes) = (open.connection.send(&payload).await, payload.len());
+    if let Err(error) = &sent
+        && !error.is_ambiguous()
+    {
+        spans.unsent();
+        return unsent(shared, open, held, error).await;
+    }
+    held.history.attempts += 1;
+    let outcome = match sent {
         Ok(()) => exchange(shared, &mut open, &mut held, asked).await,
-        Err(error) if error.is_ambiguous() => lost(shared, &mut held, &error, asked.application),
-        Err(error) => {
-            spans.unsent();
-            return unsent(shared, open, held, &error).await;
-        }
+        Err(error) => lost(shared, &mut held, &error, asked.application),
     };
     let _attempt =
         spans.exchanged(outcome.disposition, outcome.acknowledgment.as_ref(), held.history.attempts);
@@ -94,7 +98,7 @@ pub(crate) async fn deliver(shared: &Arc<Shared>, mut open: Open, mut held: Held
         queue.receive_count = held.delivery.receive_count,
         attempts = held.history.attempts,
         duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        size_bytes = payload.len(),
+        size_bytes,
         trace_id = facts.trace_id(),
         disposition = outcome.disposition.as_str(),
         "message exchanged"
@@ -124,10 +128,10 @@ struct Asked {
     original_mode: bool,
 }
 
-enum Prepared {
+enum Prepared<'h> {
     Send {
         /// The body in the character set that its MSH-18 names.
-        payload: Vec<u8>,
+        payload: Cow<'h, [u8]>,
         asked: Asked,
     },
     Settled(Disposition),
@@ -135,7 +139,7 @@ enum Prepared {
 }
 
 /// What is checked before the first byte.
-async fn prepare(shared: &Shared, held: &Held) -> Prepared {
+async fn prepare<'h>(shared: &Shared, held: &'h Held) -> Prepared<'h> {
     let envelope = &held.delivery.envelope;
     if shared.ledger.knows(held.digest()) {
         return Prepared::Settled(Disposition::Delivered);
@@ -148,23 +152,17 @@ async fn prepare(shared: &Shared, held: &Held) -> Prepared {
         return Prepared::Settled(Disposition::DeadLetter(Reason::Expired));
     }
     let unsendable = Prepared::Settled(Disposition::DeadLetter(Reason::Unsendable));
-    let header = header(&envelope.body).filter(|header| header.control_id == envelope.attributes.control_id);
-    let Some(header) = header else { return unsendable };
+    // What another program queued, or what was damaged, may be no message, or another one.
+    let is_own =
+        |msh: &RawSegment<'_>| msh.text(10).unwrap_or_default() == envelope.attributes.control_id.as_str();
+    let Some(msh) = RawSegment::header_of(&envelope.body).ok().filter(is_own) else { return unsendable };
+    let [accept, application] = [15, 16].map(|field| msh.text(field));
     let asked = Asked {
-        application: !matches!(header.application_acknowledgment.as_str(), "" | "NE"),
-        original_mode: header.accept_acknowledgment.is_empty()
-            && header.application_acknowledgment.is_empty(),
+        application: application.as_deref().is_some_and(|when| when != "NE"),
+        original_mode: accept.is_none() && application.is_none(),
     };
-    let Some(payload) = wire_bytes(&envelope.body, &header.charset_name) else { return unsendable };
+    let Some(payload) = wire_bytes(&envelope.body, &msh) else { return unsendable };
     if is_ours(shared, held).await { Prepared::Send { payload, asked } } else { Prepared::NotOurs }
-}
-
-/// MSH of a body that is one message: every line of it is looked at, only the first is taken apart. `None` for what
-/// another program queued, or what was damaged.
-fn header(body: &str) -> Option<Header> {
-    let text = Text::from_text(body).ok()?;
-    let msh = text.as_str().split('\r').next().unwrap_or_default();
-    Some(Text::from_text(msh).ok()?.parse().ok()?.header())
 }
 
 /// Whether the lease covers an exchange, extended where it must be.
@@ -195,14 +193,16 @@ async fn is_ours(shared: &Shared, held: &Held) -> bool {
 
 /// What goes over the wire: decided by the body alone, so that every resend is the same. `None` when the character
 /// set that MSH-18 names is not known or lacks a character; nothing is replaced here.
-fn wire_bytes(body: &str, charset_name: &str) -> Option<Vec<u8>> {
+fn wire_bytes<'b>(body: &'b str, msh: &RawSegment<'_>) -> Option<Cow<'b, [u8]>> {
     if body.is_ascii() {
-        return Some(body.as_bytes().to_vec());
+        return Some(body.as_bytes().into());
     }
-    let charset =
-        if charset_name.is_empty() { Charset::Utf8 } else { Charset::from_table_0211(charset_name)? };
+    let charset = match msh.text(18) {
+        None => Charset::Utf8,
+        Some(name) => Charset::from_table_0211(&name)?,
+    };
     let (bytes, lost) = charset.encode(body);
-    (lost == 0).then(|| bytes.into_owned())
+    (lost == 0).then_some(bytes)
 }
 
 /// Reads until there is an answer to this message.
@@ -331,8 +331,7 @@ fn lost(shared: &Shared, held: &mut Held, error: &MllpError, application_wanted:
 }
 
 /// Nothing went out: the message is as it was.
-async fn unsent(shared: &Arc<Shared>, mut open: Open, mut held: Held, error: &MllpError) -> Finished {
-    held.history.attempts -= 1;
+async fn unsent(shared: &Arc<Shared>, mut open: Open, held: Held, error: &MllpError) -> Finished {
     let mut until = Instant::now();
     if matches!(error, MllpError::Stale) && application::hear(shared, &mut open).await {
         shared.table(|table| table.put_back(held, until));

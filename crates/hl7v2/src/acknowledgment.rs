@@ -1,9 +1,10 @@
 //! Reading an acknowledgment (HL7 v2.5.1 §2.9, MSA §2.15.8, ERR §2.15.5).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Message, ParseError, Segment, Text};
+use crate::{ParseError, RawSegment, Text};
 
 /// MSA-1, HL7 table 0008.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,13 +102,12 @@ impl Acknowledgment {
     /// [`AcknowledgmentError`] for everything that is not an acknowledgment.
     pub fn from_bytes(frame: &[u8]) -> Result<Self, AcknowledgmentError> {
         let text = Text::from_bytes(frame)?;
-        let message = text.parse()?;
-        let msa = message.segment("MSA").ok_or(AcknowledgmentError::NoMsa)?;
-        let code = msa.field(1).text().unwrap_or_default().trim().parse()?;
-        let control_id = msa.field(2).text().map(std::borrow::Cow::into_owned);
-        let time = message.segment("MSH").and_then(|msh| msh.field(7).component(1).text());
-        let time = time.map(std::borrow::Cow::into_owned).unwrap_or_default();
-        Ok(Self { code, control_id, errors: errors(&message, &msa), time, raw: text.as_str().to_owned() })
+        let msa = text.segment("MSA").ok_or(AcknowledgmentError::NoMsa)?;
+        let code = msa.text(1).unwrap_or_default().trim().parse()?;
+        let control_id = msa.text(2).map(Cow::into_owned);
+        let errors = errors(&text, &msa);
+        let time = text.segment("MSH").and_then(|msh| msh.text(7)).map(Cow::into_owned).unwrap_or_default();
+        Ok(Self { code, control_id, errors, time, raw: text.into_string() })
     }
 }
 
@@ -118,21 +118,21 @@ impl fmt::Debug for Acknowledgment {
     }
 }
 
-fn errors(message: &Message<'_>, msa: &Segment<'_>) -> Vec<ErrorCode> {
-    let mut errors: Vec<ErrorCode> =
-        message.segments_named("ERR").filter_map(|err| error_code(&err)).collect();
+fn errors(text: &Text, msa: &RawSegment<'_>) -> Vec<ErrorCode> {
+    let err = text.segments().filter(|segment| segment.name() == "ERR");
+    let mut errors: Vec<ErrorCode> = err.filter_map(|err| error_code(&err)).collect();
     // Before 2.5 the condition may stand in MSA-6 (CE) alone.
     if errors.is_empty() {
-        let code = msa.field(6).text().and_then(|code| code.trim().parse().ok());
+        let code = msa.text(6).and_then(|code| code.trim().parse().ok());
         errors.extend(code.map(|code| ErrorCode { code, severity: None }));
     }
     errors
 }
 
-fn error_code(err: &Segment<'_>) -> Option<ErrorCode> {
-    let number = |text: Option<std::borrow::Cow<'_, str>>| text?.trim().parse::<u16>().ok();
-    let code = number(err.field(3).text()).or_else(|| number(err.field(1).component(4).text()))?;
-    let severity = err.field(4).text().and_then(|text| {
+fn error_code(err: &RawSegment<'_>) -> Option<ErrorCode> {
+    let number = |text: Option<Cow<'_, str>>| text?.trim().parse::<u16>().ok();
+    let code = number(err.text(3)).or_else(|| number(err.component(1, 4)))?;
+    let severity = err.text(4).and_then(|text| {
         let letter = text.chars().next()?;
         "EWIF".contains(letter).then_some(letter)
     });

@@ -8,7 +8,7 @@
 //! The ladder of views follows the standard and counts from 1, as the standard does:
 //! [`Message`] › [`Segment`] › [`Field`] › [`Repetition`] › [`Component`] › [`Subcomponent`]. What a message
 //! does not hold is an empty view, never an error, because in HL7 v2 everything after the last value may be left
-//! out.
+//! out. [`RawSegment`] reads a few fields without taking the message apart.
 //!
 //! ```
 //! let text = hl7v2::Text::from_bytes(b"MSH|^~\\&|A|B|C|D|20240301||ADT^A28^ADT_A05|1|T|2.5.1\rPID|1||42^^^H^MR~43\r")?;
@@ -31,6 +31,7 @@ mod escape;
 mod header;
 mod location;
 mod message;
+mod raw_segment;
 mod reply;
 mod separators;
 mod text;
@@ -43,6 +44,7 @@ pub use escape::{escape, unescape};
 pub use header::{Header, MessageType};
 pub use location::Location;
 pub use message::{Component, Field, Message, Repetition, Segment, Subcomponent};
+pub use raw_segment::RawSegment;
 pub use reply::{Reply, ReplyError};
 pub use separators::Separators;
 pub use text::Text;

@@ -272,7 +272,7 @@ macro_rules! debug_without_values {
 debug_without_values!(Segment, Field, Repetition, Component, Subcomponent);
 
 /// The explicit null.
-const NULL: &str = "\"\"";
+pub(crate) const NULL: &str = "\"\"";
 
 #[cfg(test)]
 mod tests {

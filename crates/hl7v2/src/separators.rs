@@ -40,36 +40,37 @@ impl Separators {
     /// MSH-2 has not four or five characters, or a character is alphanumeric, blank, not ASCII or used twice.
     pub fn read(message: &str) -> Result<Self, ParseError> {
         let rest = message.strip_prefix("MSH").ok_or(ParseError::NoHeader)?;
-        let mut chars = rest.chars();
-        let field = chars.next().ok_or(ParseError::InvalidSeparators)?;
-        let encoding: Vec<char> =
-            chars.take_while(|&c| c != field && c != '\r' && c != '\n').take(6).collect();
-        let (component, repetition, escape, subcomponent, truncation) = match *encoding.as_slice() {
-            [c, r, e, s] => (c, r, e, s, None),
-            [c, r, e, s, t] => (c, r, e, s, Some(t)),
-            _ => return Err(ParseError::InvalidSeparators),
+        let field = rest.chars().next().ok_or(ParseError::InvalidSeparators)?;
+        let mut encoding = rest.chars().skip(1).take_while(|&c| c != field && c != '\r' && c != '\n');
+        let mut next = || encoding.next();
+        let (Some(component), Some(repetition), Some(escape), Some(subcomponent), truncation, None) =
+            (next(), next(), next(), next(), next(), next())
+        else {
+            return Err(ParseError::InvalidSeparators);
         };
         let separators = Self { field, component, repetition, escape, subcomponent, truncation };
         if separators.are_valid() { Ok(separators) } else { Err(ParseError::InvalidSeparators) }
     }
 
     fn are_valid(&self) -> bool {
-        let all = self.all();
-        all.iter()
-            .enumerate()
-            .all(|(i, c)| c.is_ascii_punctuation() && !all.iter().skip(i + 1).any(|d| d == c))
+        let mut all = self.all();
+        while let Some(c) = all.next() {
+            if !c.is_ascii_punctuation() || all.clone().any(|other| other == c) {
+                return false;
+            }
+        }
+        true
     }
 
-    fn all(&self) -> Vec<char> {
-        let mut all = vec![self.field, self.component, self.repetition, self.escape, self.subcomponent];
-        all.extend(self.truncation);
-        all
+    fn all(&self) -> impl Iterator<Item = char> + Clone {
+        let Self { field, component, repetition, escape, subcomponent, truncation } = *self;
+        [field, component, repetition, escape, subcomponent].into_iter().chain(truncation)
     }
 
     /// MSH-2 as it is written, four or five characters.
     #[must_use]
     pub fn encoding_characters(&self) -> String {
-        self.all().iter().skip(1).collect()
+        self.all().skip(1).collect()
     }
 }
 

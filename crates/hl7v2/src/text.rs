@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Charset, Message, ParseError, Separators};
+use crate::{Charset, Message, ParseError, RawSegment, Separators};
 
 /// The text of one message in normal form: decoded, segments separated by single CRs, no blank lines, no byte
 /// order mark, every segment with a valid name and a field separator, MSH-2 of four characters.
@@ -52,24 +52,18 @@ impl Text {
     }
 
     fn normalise(decoded: &str, charset: Charset) -> Result<Self, ParseError> {
-        let mut lines = Lines(Some(decoded)).filter(|line| !line.trim().is_empty());
-        let header = lines.next().map(str::trim_start).ok_or(ParseError::NoHeader)?;
-        if header.starts_with("FHS") || header.starts_with("BHS") {
-            return Err(ParseError::Batch);
-        }
-        let separators = Separators::read(header)?;
+        let (header, separators, lines) = open(decoded)?;
         let mut text = String::with_capacity(decoded.len());
         push_header(header, &separators, &mut text);
         for (index, line) in lines.enumerate() {
+            let (name, fields) = split_segment(line, separators.field, index + 2)?;
             text.push('\r');
-            push_segment(line, separators.field, index + 2, &mut text)?;
+            text.push_str(name);
+            // One that is a bare name gets a separator, because the parser would stop there.
+            text.push(separators.field);
+            text.push_str(fields);
         }
-        let Separators { field, component, repetition, subcomponent, .. } = separators;
-        // All ASCII, so bytes can be counted.
-        let structural = [field, component, repetition, subcomponent].map(|c| u8::try_from(c).unwrap_or(0));
-        if text.bytes().filter(|byte| structural.contains(byte)).count() > Self::MAX_SEPARATORS {
-            return Err(ParseError::TooManyFields);
-        }
+        check_size(&text, &separators)?;
         Ok(Self { text, separators, charset })
     }
 
@@ -105,10 +99,26 @@ impl Text {
         Message::parse(self)
     }
 
+    /// The segments, not taken apart.
+    pub fn segments(&self) -> impl Iterator<Item = RawSegment<'_>> {
+        let Self { text, separators, charset } = self;
+        text.split('\r').map(|raw| RawSegment { raw, separators: *separators, charset: *charset })
+    }
+
+    /// The first segment of that name, not taken apart.
+    #[must_use]
+    pub fn segment(&self, name: &str) -> Option<RawSegment<'_>> {
+        self.segments().find(|segment| segment.name() == name)
+    }
+
     /// The normal form: segments separated by CR, no CR after the last.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        self.text
     }
 
     /// The delimiters of this message.
@@ -130,6 +140,32 @@ impl fmt::Debug for Text {
     }
 }
 
+impl<'t> RawSegment<'t> {
+    /// MSH of a text that is one message. Nothing is copied; the other segments are looked at, no more.
+    ///
+    /// # Errors
+    /// As [`Text::from_text`].
+    pub fn header_of(text: &'t str) -> Result<Self, ParseError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let (raw, separators, lines) = open(text)?;
+        for (index, line) in lines.enumerate() {
+            split_segment(line, separators.field, index + 2)?;
+        }
+        check_size(text, &separators)?;
+        Ok(Self { raw, separators, charset: Charset::Utf8 })
+    }
+}
+
+/// MSH, its delimiters, and the lines after it that are not blank.
+fn open(decoded: &str) -> Result<(&str, Separators, impl Iterator<Item = &str>), ParseError> {
+    let mut lines = Lines(Some(decoded)).filter(|line| !line.trim().is_empty());
+    let header = lines.next().map(str::trim_start).ok_or(ParseError::NoHeader)?;
+    if header.starts_with("FHS") || header.starts_with("BHS") {
+        return Err(ParseError::Batch);
+    }
+    Ok((header, Separators::read(header)?, lines))
+}
+
 /// The pieces between CR and LF.
 struct Lines<'a>(Option<&'a str>);
 
@@ -138,7 +174,7 @@ impl<'a> Iterator for Lines<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.0?;
-        let Some(end) = rest.bytes().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+        let Some(end) = memchr::memchr2(b'\r', b'\n', rest.as_bytes()) else {
             return self.0.take();
         };
         self.0 = rest.get(end + 1..);
@@ -165,21 +201,26 @@ fn push_header(header: &str, separators: &Separators, text: &mut String) {
     }
 }
 
-/// Copies a segment after checking its name; one that is a bare name gets a field separator, because the parser
-/// would stop there.
-fn push_segment(line: &str, field: char, segment: usize, text: &mut String) -> Result<(), ParseError> {
+/// Name and fields of a segment whose name is one.
+fn split_segment(line: &str, field: char, segment: usize) -> Result<(&str, &str), ParseError> {
     let line = line.trim_start();
-    let name = line.split(field).next().unwrap_or_default().trim_end();
+    let (name, fields) = line.split_once(field).unwrap_or((line, ""));
+    let name = name.trim_end();
     let valid = name.len() == 3
         && name.starts_with(|c: char| c.is_ascii_uppercase())
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-    if !valid {
-        return Err(ParseError::InvalidSegment { segment });
+    if valid { Ok((name, fields)) } else { Err(ParseError::InvalidSegment { segment }) }
+}
+
+fn check_size(text: &str, separators: &Separators) -> Result<(), ParseError> {
+    if text.len() <= Text::MAX_SEPARATORS {
+        return Ok(());
     }
-    text.push_str(name);
-    text.push(field);
-    if let Some((_, fields)) = line.split_once(field) {
-        text.push_str(fields);
+    let Separators { field, component, repetition, subcomponent, .. } = *separators;
+    // All ASCII, so bytes can be counted.
+    let structural = [field, component, repetition, subcomponent].map(|c| u8::try_from(c).unwrap_or(0));
+    if text.bytes().filter(|byte| structural.contains(byte)).count() > Text::MAX_SEPARATORS {
+        return Err(ParseError::TooManyFields);
     }
     Ok(())
 }
