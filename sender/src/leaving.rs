@@ -1,19 +1,16 @@
 //! Acknowledged messages on their way out of the queue: noted in the ledger, deleted, their groups let go.
 //!
 //! A connection goes on with its next message meanwhile. The group stays locked, and the message counts as held, until
-//! its delete is durable. What waits leaves together: one write of the ledger, one call of the queue. A call that takes
-//! long holds up nobody: what comes after it leaves in another one.
+//! its delete is durable. What comes while a call of the queue is under way leaves together after it: one write of the
+//! ledger, one call. Only as many as fill a call leave beside it, and those for whom it takes too long.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use tokio::{
-    sync::{
-        Mutex,
-        mpsc::{self, UnboundedReceiver, UnboundedSender},
-    },
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,11 +19,9 @@ use crate::{
     table::Held,
 };
 
-/// So many leave at once although others are still on their way: what one call of SQS takes.
-const ENOUGH: usize = 10;
-/// The most in one call.
+/// The most that wait for the end of the call before theirs, where a call of the queue takes more.
 const MAX_BATCH: usize = 256;
-/// How long the first one of fewer waits for those before it.
+/// How long fewer wait for the end of the call before theirs.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// An acknowledged message, and its line for the file of the ledger.
@@ -37,48 +32,66 @@ pub(crate) struct Leaver {
 }
 
 /// The way from the connections to [`run`]. No more can wait than are held.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Leavers {
-    sender: UnboundedSender<Leaver>,
-    inbox: Mutex<UnboundedReceiver<Leaver>>,
+    waiting: Mutex<Waiting>,
+    /// Wakes [`run`]: enough wait.
+    enough: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    leavers: Vec<Leaver>,
+    /// So many are enough.
+    enough: usize,
 }
 
 impl Leavers {
+    /// Wakes nobody while others are still to come with it.
     pub(crate) fn push(&self, leaver: Leaver) {
-        // The other end is ours.
-        drop(self.sender.send(leaver));
+        let is_enough = {
+            let mut waiting = self.waiting();
+            waiting.leavers.push(leaver);
+            waiting.leavers.len() == waiting.enough
+        };
+        if is_enough {
+            self.enough.notify_one();
+        }
     }
-}
 
-impl Default for Leavers {
-    fn default() -> Self {
-        let (sender, inbox) = mpsc::unbounded_channel();
-        Self { sender, inbox: Mutex::new(inbox) }
+    /// All that wait, if they are `enough`; otherwise [`run`] is woken as soon as they are.
+    fn take(&self, enough: usize) -> Vec<Leaver> {
+        let mut waiting = self.waiting();
+        waiting.enough = enough;
+        if waiting.leavers.len() < enough { Vec::new() } else { std::mem::take(&mut waiting.leavers) }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Runs until nothing is left after `closing`.
 pub(crate) async fn run(shared: Arc<Shared>, closing: CancellationToken) {
-    let mut inbox = shared.leavers.inbox.lock().await;
-    let mut waiting = Vec::new();
+    let one_call = shared.queue.max_batch().min(MAX_BATCH);
     let mut leaving = FuturesUnordered::new();
-    let mut since = Instant::now();
+    let mut overdue = std::pin::pin!(tokio::time::sleep(PATIENCE));
     loop {
-        let (nobody, overdue) = (waiting.is_empty(), since + PATIENCE);
+        let is_overdue = overdue.is_elapsed();
+        let leavers = shared.leavers.take(if leaving.is_empty() || is_overdue { 1 } else { one_call });
+        if is_overdue || !leavers.is_empty() {
+            overdue.as_mut().reset(Instant::now() + PATIENCE);
+            if !leavers.is_empty() {
+                leaving.push(leave(&shared, leavers));
+            }
+            continue;
+        }
         tokio::select! {
             biased;
-            _ = inbox.recv_many(&mut waiting, MAX_BATCH), if waiting.len() < MAX_BATCH => {}
+            () = shared.leavers.enough.notified() => {}
             Some(()) = leaving.next() => {}
-            () = tokio::time::sleep_until(overdue), if !waiting.is_empty() => {}
-            () = closing.cancelled(), if waiting.is_empty() && leaving.is_empty() => return,
-        }
-        let now = Instant::now();
-        if nobody {
-            since = now;
-        }
-        let is_overdue = since + PATIENCE <= now;
-        if !waiting.is_empty() && (leaving.is_empty() || waiting.len() >= ENOUGH || is_overdue) {
-            leaving.push(leave(&shared, std::mem::take(&mut waiting)));
+            () = &mut overdue, if !leaving.is_empty() => {}
+            () = closing.cancelled(), if leaving.is_empty() => return,
         }
     }
 }
