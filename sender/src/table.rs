@@ -39,6 +39,8 @@ impl Held {
 pub(crate) struct Table {
     lines: HashMap<GroupId, Line>,
     turn: u64,
+    /// How often something was added.
+    batches: u64,
     /// The groups whose state is `Ready`, and those `Delayed` ones whose time has come, by turn.
     ready: BTreeMap<u64, GroupId>,
     /// The other groups whose state is `Delayed`.
@@ -50,6 +52,8 @@ struct Line {
     state: State,
     waiting: VecDeque<(Held, Lease)>,
     active: Option<(Lease, usize)>,
+    /// The batch that brought its last message.
+    batch: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +74,6 @@ enum State {
 #[derive(Debug, Clone)]
 struct Lease {
     receipt: Receipt,
-    sequence: String,
     since: Moment,
     until: Moment,
     lost: bool,
@@ -80,28 +83,23 @@ impl Table {
     /// Takes deliveries in, whose leases hold until `until`. A group that is delivered again had lost its leases:
     /// what the table still had of it is forgotten, but for its history.
     pub(crate) fn add(&mut self, deliveries: Vec<Delivery>, accepted: u64, now: Moment, until: Moment) {
-        let mut fresh: HashMap<GroupId, Vec<String>> = HashMap::new();
+        self.batches += 1;
+        let batch = self.batches;
         for delivery in deliveries {
-            let group = delivery.envelope.group.clone();
-            let lease = Lease {
-                receipt: delivery.receipt.clone(),
-                sequence: delivery.sequence.clone(),
-                since: now,
-                until,
-                lost: false,
-            };
+            let lease = Lease { receipt: delivery.receipt.clone(), since: now, until, lost: false };
             self.turn += 1;
             let turn = self.turn;
             let ready = &mut self.ready;
-            let line = self.lines.entry(group.clone()).or_insert_with_key(|group| {
+            let line = self.lines.entry(delivery.envelope.group.clone()).or_insert_with_key(|group| {
                 ready.insert(turn, group.clone());
-                Line { state: State::Ready { turn }, waiting: VecDeque::new(), active: None }
+                // Most groups have one message at a time.
+                let waiting = VecDeque::with_capacity(1);
+                Line { state: State::Ready { turn }, waiting, active: None, batch }
             });
-            let known = fresh.entry(group).or_default();
             let mut history = History::default();
-            if known.is_empty() {
-                for (held, lease) in line.waiting.drain(..) {
-                    if lease.sequence == delivery.sequence {
+            if std::mem::replace(&mut line.batch, batch) != batch {
+                for (held, _) in line.waiting.drain(..) {
+                    if held.delivery.sequence == delivery.sequence {
                         history = held.history;
                     }
                 }
@@ -109,7 +107,6 @@ impl Table {
                     lease.lost = true;
                 }
             }
-            known.push(delivery.sequence.clone());
             let held = Held { digest: OnceLock::new(), delivery, history, accepted_before: accepted };
             line.waiting.push_back((held, lease));
         }
