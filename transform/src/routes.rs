@@ -89,17 +89,19 @@ fn below<'p>(base: &str, path: &'p str, name: &str) -> Option<&'p str> {
 }
 
 fn resources(rest: &str) -> Result<Resources<'_>, HookError> {
-    let segments: Vec<_> = rest.split('/').collect();
-    if let Some(name) = segments.iter().find(|segment| segment.starts_with(['_', '$'])) {
+    if let Some(name) = rest.split('/').find(|segment| segment.starts_with(['_', '$'])) {
         return Err(HookError::UnsupportedInteraction { name: shown(name) });
     }
-    let (kind, after) = segments.split_first().ok_or(HookError::NoSuchPath)?;
-    match (resource_types::known(kind), after) {
-        (Some("Patient"), []) => Ok(Resources::Patients),
-        (Some("Patient"), [id]) => Ok(Resources::Patient { id }),
-        (Some(_), [] | [_]) => Err(HookError::UnsupportedType { name: shown(kind) }),
-        (None, [] | [_]) if !kind.is_empty() => Err(HookError::UnknownType { name: shown(kind) }),
-        _ => Err(HookError::NoSuchPath),
+    let (kind, id) = rest.split_once('/').map_or((rest, None), |(kind, id)| (kind, Some(id)));
+    match (kind, id) {
+        ("", _) => Err(HookError::NoSuchPath),
+        (_, Some(id)) if id.contains('/') => Err(HookError::NoSuchPath),
+        ("Patient", None) => Ok(Resources::Patients),
+        ("Patient", Some(id)) => Ok(Resources::Patient { id }),
+        (kind, _) if resource_types::known(kind).is_some() => {
+            Err(HookError::UnsupportedType { name: shown(kind) })
+        }
+        (kind, _) => Err(HookError::UnknownType { name: shown(kind) }),
     }
 }
 
