@@ -2,21 +2,27 @@
 
 mod scan;
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::{body, content::content, error::HookError, told::Told};
+use crate::{body, content, error::HookError, told::Told};
 
 /// Read and found to be a Patient; what is inside is for the mapping to judge.
 #[derive(Clone)]
 pub(crate) struct Given {
     id: Id,
     told: Told,
-    content: OnceLock<String>,
-    members: Option<Map<String, Value>>,
-    json: Option<Bytes>,
+    form: Form,
+}
+
+#[derive(Clone)]
+enum Form {
+    /// A body that is the Patient and nothing else.
+    Json { json: Bytes, content: String },
+    /// A part of a body.
+    Members { members: Map<String, Value>, content: OnceLock<String> },
 }
 
 /// What stands in `id`.
@@ -39,7 +45,7 @@ impl Given {
         // Now for what is wrong with it.
         let members = body::parse_object(body)?;
         match body::resource_type(&members)? {
-            Some("Patient") => Ok(Self { json: Some(body.clone()), ..members.into() }),
+            Some("Patient") => Ok(members.into()),
             kind => Err(HookError::ResourceTypeDiffers { body: kind, path: "Patient" }),
         }
     }
@@ -47,7 +53,7 @@ impl Given {
     /// Reads a body that may be a Patient; `None` where it is not, or something is wrong with it.
     pub(crate) fn scan(body: &Bytes) -> Option<Self> {
         let scan::Facts { id, told, content } = scan::scan(body)?;
-        Some(Self { id, told, content: content.into(), members: None, json: Some(body.clone()) })
+        Some(Self { id, told, form: Form::Json { json: body.clone(), content } })
     }
 
     pub(crate) fn id(&self) -> &Id {
@@ -61,27 +67,34 @@ impl Given {
 
     /// The Patient as a value, made anew.
     pub(crate) fn value(&self) -> Result<Value, HookError> {
-        match (&self.members, &self.json) {
-            (None, Some(json)) => body::parse(json),
-            (members, _) => Ok(Value::Object(members.clone().unwrap_or_default())),
+        match &self.form {
+            Form::Json { json, .. } => body::parse(json),
+            Form::Members { members, .. } => Ok(Value::Object(members.clone())),
         }
     }
 
-    /// The text that says this Patient and nothing else, where there is one.
-    pub(crate) fn json(&self) -> Option<&[u8]> {
-        self.json.as_deref()
+    /// The Patient as JSON text.
+    pub(crate) fn json(&self) -> Cow<'_, [u8]> {
+        match &self.form {
+            Form::Json { json, .. } => Cow::Borrowed(json),
+            // A map of texts is always written; nothing at all would only lead the long way.
+            Form::Members { members, .. } => Cow::Owned(serde_json::to_vec(members).unwrap_or_default()),
+        }
     }
 
     /// Stands for what it says, whatever its server notes about the version.
     pub(crate) fn content(&self) -> &str {
-        self.content.get_or_init(|| self.members.as_ref().map(content).unwrap_or_default())
+        match &self.form {
+            Form::Json { content, .. } => content,
+            Form::Members { members, content } => content.get_or_init(|| content::content(members)),
+        }
     }
 }
 
 impl From<Map<String, Value>> for Given {
     fn from(members: Map<String, Value>) -> Self {
         let (id, told) = (Id::of(&members), Told::of(&members));
-        Self { id, told, content: OnceLock::new(), members: Some(members), json: None }
+        Self { id, told, form: Form::Members { members, content: OnceLock::new() } }
     }
 }
 

@@ -79,9 +79,14 @@ impl Composed {
         };
         // One mapping for all of it: another may be in use a moment later.
         let mapping = hook.mapping();
-        if let Some(json) = write.resource.as_ref().and_then(Given::json)
-            && let Some((converted, shown)) =
-                mapping.convert_ordinary(json, interaction, &facts, event.key.as_deref(), &version.id)
+        if let Some(given) = &write.resource
+            && let Some((converted, shown)) = mapping.convert_ordinary(
+                &given.json(),
+                interaction,
+                &facts,
+                event.key.as_deref(),
+                &version.id,
+            )
         {
             let Converted { messages, notes } = converted;
             let understood = Understood::Patient(Shown::Text(shown));
