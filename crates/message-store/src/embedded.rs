@@ -12,8 +12,9 @@
 //!
 //! # Invariants
 //! - One thread of each process writes. It takes the lock, puts whatever waits, up to [`MAX_BATCH`] writes, into one
-//!   transaction with `synchronous = FULL`, and answers after the commit. Several processes of one machine may share
-//!   the file: a comparison and what follows from it are in one transaction.
+//!   transaction with `synchronous = FULL`, and answers after the commit. When writes come faster than commits, it waits
+//!   for those who were answered to come back ([`group_commit::Pace`]), at most [`LONGEST_WAIT`]. Several processes of
+//!   one machine may share the file: a comparison and what follows from it are in one transaction.
 //! - Reads see what is committed, on connections of their own, and wait for nobody.
 //! - The hash covers key, ordering key and body. A row that does not match it is `Corrupt`, never an answer.
 //! - A commit or sync that fails, except for lack of space, ends the writing of this process: the kernel may have
@@ -28,12 +29,14 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use group_commit::{Pace, Sender};
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     Accepted, AcceptedRecord, Current, Incoming, Job, JobKey, JobPage, MessageStore, OrderingKey, Page,
@@ -51,11 +54,13 @@ mod writer;
 use self::{
     file::Files,
     rows::{Object, Row},
-    writer::{Waiting, Work},
+    writer::{Close, Waiting, Work},
 };
 
 /// The most writes in one commit.
 const MAX_BATCH: usize = 512;
+/// The longest that a commit waits for others to share it.
+const LONGEST_WAIT: Duration = Duration::from_millis(5);
 /// The most bytes that may wait for their commit, in KiB.
 const MAX_PENDING_KIB: usize = 64 * 1024;
 /// Connections that are kept for the next read.
@@ -69,8 +74,7 @@ pub struct EmbeddedStore {
 
 struct Shared {
     files: Files,
-    /// `None` once it is being dropped.
-    writes: Option<mpsc::UnboundedSender<Box<dyn Waiting>>>,
+    writes: Sender<Box<dyn Waiting>, Close>,
     pending: Arc<Semaphore>,
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -89,7 +93,7 @@ impl EmbeddedStore {
             Ok((files, connection))
         };
         let (files, connection) = blocking("open", open).await?;
-        let (writes, inbox) = mpsc::unbounded_channel();
+        let (writes, inbox) = group_commit::channel(Pace::new(LONGEST_WAIT), MAX_BATCH);
         let lock = files.lock_file()?;
         let path = files.clone();
         let run = move || writer::run(connection, &lock, &path, inbox);
@@ -97,7 +101,7 @@ impl EmbeddedStore {
         let writer = writer.map_err(|error| file_system::failure("open", error))?;
         let shared = Shared {
             files,
-            writes: Some(writes),
+            writes,
             pending: Arc::new(Semaphore::new(MAX_PENDING_KIB)),
             readers: Mutex::default(),
             writer: Mutex::new(Some(writer)),
@@ -117,8 +121,7 @@ impl EmbeddedStore {
         let permit = Arc::clone(&self.shared.pending).acquire_many_owned(kib).await.map_err(|_| gone())?;
         let (reply, answer) = oneshot::channel();
         let work: Box<dyn Waiting> = Box::new(Work::new(operation, work, reply, permit));
-        let writes = self.shared.writes.as_ref().ok_or_else(gone)?;
-        writes.send(work).map_err(|_| gone())?;
+        self.shared.writes.write(work).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
@@ -347,8 +350,8 @@ impl MessageStore for EmbeddedStore {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // The writer ends when nobody can write any more.
-        self.writes = None;
+        // An error means that the writer is gone already.
+        drop(self.writes.call(Close));
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the writer of the store panicked");

@@ -15,8 +15,10 @@
 //!
 //! # Invariants
 //! - One writer thread owns the connection and the [`Scheduler`](crate::scheduler::Scheduler). It commits
-//!   whatever waits, up to [`MAX_BATCH`] commands, in one transaction with `synchronous = FULL`, and only then
-//!   answers callers and hands messages to receivers. A send counts from its commit, wherever its caller went.
+//!   whatever waits, up to [`MAX_BATCH`] writes, in one transaction with `synchronous = FULL`, and only then
+//!   answers callers and hands messages to receivers. A send counts from its commit, wherever its caller went. When
+//!   writes come faster than commits, it waits for those who were answered to come back ([`group_commit::Pace`]), at
+//!   most [`LONGEST_WAIT`]; receives and what else needs no commit wait for nobody.
 //! - Leases live in memory: a restart frees them all. They are measured with a clock that goes on while the host
 //!   is suspended. Receive counts are written when a lease ends without a
 //!   delete, in the next commit; a crash forgets the count of the leases it ended.
@@ -33,13 +35,14 @@
 use std::{
     fmt,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use clock::Clock;
+use group_commit::Pace;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
@@ -59,17 +62,19 @@ mod writer;
 
 use self::{
     core::Core,
-    writer::{Command, Handover},
+    writer::{Call, Commands, Handover, Write},
 };
 
-/// The most commands in one commit.
+/// The most writes in one commit.
 const MAX_BATCH: usize = 512;
+/// The longest that a commit waits for others to share it.
+const LONGEST_WAIT: Duration = Duration::from_millis(5);
 /// The most bytes of sends that may wait for their commit, in KiB.
 const MAX_PENDING_KIB: usize = 64 * 1024;
 
 /// Handle to the writer thread. Dropping it waits for the running commit and lets go of the file.
 pub struct EmbeddedQueue {
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
     pending: Arc<Semaphore>,
     failure: watch::Receiver<Option<QueueError>>,
     visibility: Duration,
@@ -98,14 +103,14 @@ impl EmbeddedQueue {
         if config.deduplication_seconds > 24 * 60 * 60 {
             return Err(QueueError::Configuration { reason: "deduplication_seconds is over 24 h".into() });
         }
-        let (commands, inbox) = mpsc::channel();
+        let (commands, inbox) = group_commit::channel(Pace::new(LONGEST_WAIT), MAX_BATCH);
         let (broken, failure) = watch::channel(None);
         let (opened, open) = oneshot::channel();
         let (settings, undo) = (config.clone(), commands.clone());
         let run = move || match Core::open(settings, clock) {
             Ok(core) => {
                 if opened.send(Ok(())).is_ok() {
-                    writer::run(core, &inbox, &undo, &broken);
+                    writer::run(core, inbox, &undo, &broken);
                 }
             }
             Err(error) => drop(opened.send(Err(error))),
@@ -122,11 +127,24 @@ impl EmbeddedQueue {
         })
     }
 
-    /// Sends a command and waits for its answer.
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, QueueError> {
+    /// Hands in a write and waits for its commit.
+    async fn write<T>(
+        &self,
+        write: impl FnOnce(oneshot::Sender<Result<T, QueueError>>) -> Write,
+    ) -> Result<T, QueueError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).map_err(|_| self.broken())?;
-        answer.await.map_err(|_| self.broken())
+        self.commands.write(write(reply)).map_err(|_| self.broken())?;
+        answer.await.map_err(|_| self.broken())?
+    }
+
+    /// Calls the writer and waits for its answer.
+    async fn call<T>(
+        &self,
+        call: impl FnOnce(oneshot::Sender<Result<T, QueueError>>) -> Call,
+    ) -> Result<T, QueueError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.call(call(reply)).map_err(|_| self.broken())?;
+        answer.await.map_err(|_| self.broken())?
     }
 
     /// Runs `work` on the writer thread, between two commits.
@@ -134,13 +152,13 @@ impl EmbeddedQueue {
         &self,
         work: impl FnOnce(&mut Core) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        self.ask(|reply| {
-            Command::Work(Box::new(move |core| {
+        self.call(|reply| {
+            Call::Work(Box::new(move |core| {
                 // A caller that went away does not want the answer.
                 drop(reply.send(core.and_then(work)));
             }))
         })
-        .await?
+        .await
     }
 
     fn broken(&self) -> QueueError {
@@ -154,30 +172,33 @@ impl Queue for EmbeddedQueue {
         envelope.validate(self.max_body_bytes())?;
         let kib = u32::try_from(envelope.body.len() / 1024 + 1).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.pending).acquire_many_owned(kib).await.map_err(|_| self.broken())?;
-        self.ask(|reply| Command::Send { envelope, permit, reply }).await?
+        self.write(|reply| Write::Send { envelope, permit, reply }).await
     }
 
     async fn receive(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
         let until = Instant::now() + wait;
-        let handover: Handover =
-            self.ask(|reply| Command::Receive { max: max.get(), until, reply }).await??;
+        let handover: Handover = self.call(|reply| Call::Receive { max: max.get(), until, reply }).await?;
         Ok(handover.accept())
     }
 
     async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
         let ticket = Ticket::parse(receipt)?;
-        self.ask(|reply| Command::Delete { ticket, reply }).await?
+        self.write(|reply| Write::Delete { ticket, reply }).await
     }
 
-    /// All commands are with the writer before the first answer is awaited: one commit.
+    /// All are handed in together: one commit.
     async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let mut deletes = Vec::with_capacity(receipts.len());
         let ask = |receipt| {
             let ticket = Ticket::parse(receipt)?;
             let (reply, answer) = oneshot::channel();
-            self.commands.send(Command::Delete { ticket, reply }).map_err(|_| self.broken())?;
+            deletes.push(Write::Delete { ticket, reply });
             Ok(answer)
         };
         let asked: Vec<Result<_, QueueError>> = receipts.iter().map(ask).collect();
+        if self.commands.write_all(deletes).is_err() {
+            return receipts.iter().map(|_| Err(self.broken())).collect();
+        }
         let mut results = Vec::with_capacity(asked.len());
         for answer in asked {
             results.push(match answer {
@@ -205,7 +226,7 @@ impl Queue for EmbeddedQueue {
 
     async fn dead_letter(&self, delivery: &Delivery, letter: DeadLetter) -> Result<(), QueueError> {
         let ticket = Ticket::parse(&delivery.receipt)?;
-        self.ask(|reply| Command::DeadLetter { ticket, letter, reply }).await?
+        self.write(|reply| Write::DeadLetter { ticket, letter, reply }).await
     }
 
     async fn statistics(&self) -> Result<Statistics, QueueError> {
@@ -235,7 +256,7 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn close(&self) -> Result<(), QueueError> {
-        self.ask(|reply| Command::Close { reply: Some(reply) }).await?
+        self.call(|reply| Call::Close { reply: Some(reply) }).await
     }
 }
 
@@ -285,7 +306,7 @@ impl DeadLetterQueue for EmbeddedQueue {
 impl Drop for EmbeddedQueue {
     fn drop(&mut self) {
         // An error means that the writer is gone already.
-        drop(self.commands.send(Command::Close { reply: None }));
+        drop(self.commands.call(Call::Close { reply: None }));
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the queue writer panicked");

@@ -5,11 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use group_commit::Inbox;
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedReceiver, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
-    MAX_BATCH,
     file::{Files, GONE},
     rows,
 };
@@ -23,6 +23,10 @@ pub(super) trait Waiting: Send {
     /// Answers, after the commit or instead of it.
     fn answer(self: Box<Self>, committed: Result<(), &Failure>);
 }
+
+/// The writing thread is to end with what waits.
+#[derive(Debug)]
+pub(super) struct Close;
 
 /// A [`Waiting`] write.
 pub(super) struct Work<F, T> {
@@ -99,17 +103,24 @@ impl Clock {
     }
 }
 
-/// Runs until the last sender is gone. After a failure that proves the file untrustworthy it only refuses.
+/// Runs until it is told to [`Close`]. After a failure that proves the file untrustworthy it only refuses.
 pub(super) fn run(
     mut connection: Connection,
     lock: &File,
     files: &Files,
-    mut inbox: UnboundedReceiver<Box<dyn Waiting>>,
+    mut inbox: Inbox<Box<dyn Waiting>, Close>,
 ) {
     let mut clock = Clock::default();
     let mut broken = None;
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    while inbox.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+    let (mut batch, mut close) = (Vec::new(), Vec::new());
+    while close.is_empty() {
+        inbox.next(None, &mut batch, &mut close);
+        if !close.is_empty() {
+            inbox.take_writes(&mut batch);
+        }
+        if batch.is_empty() {
+            continue;
+        }
         let result = match broken {
             Some(failure) => Err((failure, true)),
             None => commit(&mut connection, lock, files, &mut clock, &mut batch),

@@ -1,31 +1,21 @@
 //! The writer thread: collects what waits, commits it, then answers and hands out.
 
-use std::{
-    collections::VecDeque,
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender},
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
+use group_commit::{Inbox, Sender};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use super::{MAX_BATCH, batch::Batch, core::Core, gone};
+use super::{batch::Batch, core::Core, gone};
 use crate::{DeadLetter, Delivery, Envelope, QueueError, Sent, scheduler::Ticket};
-
-/// Longest sleep of an idle writer; there is nothing to do then, the bound only keeps arithmetic simple.
-const IDLE: Duration = Duration::from_secs(60);
 
 pub(super) type Work = Box<dyn FnOnce(Result<&mut Core, QueueError>) + Send>;
 
-pub(super) enum Command {
+/// What is answered after a commit, and may wait for others to share it.
+pub(super) enum Write {
     Send {
         envelope: Envelope,
         permit: OwnedSemaphorePermit,
         reply: oneshot::Sender<Result<Sent, QueueError>>,
-    },
-    Receive {
-        max: usize,
-        until: Instant,
-        reply: oneshot::Sender<Result<Handover, QueueError>>,
     },
     Delete {
         ticket: Ticket,
@@ -36,6 +26,15 @@ pub(super) enum Command {
         letter: DeadLetter,
         reply: oneshot::Sender<Result<(), QueueError>>,
     },
+}
+
+/// What is done at once.
+pub(super) enum Call {
+    Receive {
+        max: usize,
+        until: Instant,
+        reply: oneshot::Sender<Result<Handover, QueueError>>,
+    },
     /// Leases whose receiver went away before it saw them.
     Undo(Vec<Ticket>),
     Work(Work),
@@ -44,10 +43,12 @@ pub(super) enum Command {
     },
 }
 
+pub(super) type Commands = Sender<Write, Call>;
+
 /// Deliveries on their way to a receiver. If the receiver is dropped meanwhile, they go back uncounted.
 pub(super) struct Handover {
     deliveries: Vec<(Ticket, Delivery)>,
-    undo: Sender<Command>,
+    undo: Commands,
 }
 
 impl Handover {
@@ -61,7 +62,7 @@ impl Drop for Handover {
         if !self.deliveries.is_empty() {
             let tickets = self.deliveries.iter().map(|(ticket, _)| *ticket).collect();
             // A closed writer has no leases to give back.
-            drop(self.undo.send(Command::Undo(tickets)));
+            drop(self.undo.call(Call::Undo(tickets)));
         }
     }
 }
@@ -72,33 +73,38 @@ struct Waiter {
     reply: oneshot::Sender<Result<Handover, QueueError>>,
 }
 
-/// Runs until [`Command::Close`]. After a failure it only refuses.
+/// Runs until [`Call::Close`]. After a failure it only refuses.
 pub(super) fn run(
     mut core: Core,
-    inbox: &Receiver<Command>,
-    undo: &Sender<Command>,
+    mut inbox: Inbox<Write, Call>,
+    undo: &Commands,
     broken: &watch::Sender<Option<QueueError>>,
 ) {
     let mut waiters = VecDeque::new();
     let mut failure = None;
+    let (mut writes, mut calls) = (Vec::new(), Vec::new());
     loop {
-        let mut commands = collect(inbox, wake_at(&core, &waiters));
-        let close = commands.iter().position(|command| matches!(command, Command::Close { .. }));
-        let rest = close.map(|place| commands.split_off(place));
+        inbox.next(wake_at(&core, &waiters), &mut writes, &mut calls);
+        let close = calls.iter().position(|call| matches!(call, Call::Close { .. }));
+        let rest = close.map(|place| calls.split_off(place));
+        if rest.is_some() {
+            inbox.take_writes(&mut writes);
+        }
+        let (round, done) = (writes.drain(..), calls.drain(..));
         if let Some(error) = &failure {
-            refuse(commands, &mut waiters, error);
-        } else if let Err(error) = step(&mut core, commands, &mut waiters, undo) {
+            refuse(round, done, &mut waiters, error);
+        } else if let Err(error) = step(&mut core, round, done, &mut waiters, undo) {
             tracing::error!(%error, "the queue stopped and refuses everything until a restart");
-            refuse(Vec::new(), &mut waiters, &error);
+            refuse([], [], &mut waiters, &error);
             broken.send_replace(Some(error.clone()));
             failure = Some(error);
         }
         let Some(rest) = rest else { continue };
         let result = failure.map_or_else(|| core.close(), Err);
         drop(core);
-        refuse(Vec::new(), &mut waiters, &gone());
-        for command in rest {
-            if let Command::Close { reply: Some(reply) } = command {
+        refuse([], [], &mut waiters, &gone());
+        for call in rest {
+            if let Call::Close { reply: Some(reply) } = call {
                 drop(reply.send(result.clone()));
             }
         }
@@ -107,29 +113,36 @@ pub(super) fn run(
 }
 
 /// One round: apply, commit, answer, hand out.
+///
+/// A delete takes effect with its commit, not before: meanwhile its group stays locked.
 fn step(
     core: &mut Core,
-    commands: Vec<Command>,
+    writes: impl IntoIterator<Item = Write>,
+    calls: impl IntoIterator<Item = Call>,
     waiters: &mut VecDeque<Waiter>,
-    undo: &Sender<Command>,
+    undo: &Commands,
 ) -> Result<(), QueueError> {
     core.expire();
-    let mut batch = Batch::default();
     let mut work = Vec::new();
-    for command in commands {
-        match command {
-            Command::Send { envelope, permit, reply } => batch.send(envelope, permit, reply),
-            Command::Delete { ticket, reply } => batch.remove(core, ticket, None, reply),
-            Command::DeadLetter { ticket, letter, reply } => batch.remove(core, ticket, Some(letter), reply),
-            Command::Receive { max, until, reply } => waiters.push_back(Waiter { max, until, reply }),
-            Command::Undo(tickets) => {
+    for call in calls {
+        match call {
+            Call::Receive { max, until, reply } => waiters.push_back(Waiter { max, until, reply }),
+            Call::Undo(tickets) => {
                 for ticket in tickets {
                     // Stale: the lease lapsed on its own meanwhile.
                     drop(core.scheduler.release(ticket));
                 }
             }
-            Command::Work(job) => work.push(job),
-            Command::Close { .. } => {}
+            Call::Work(job) => work.push(job),
+            Call::Close { .. } => {}
+        }
+    }
+    let mut batch = Batch::default();
+    for write in writes {
+        match write {
+            Write::Send { envelope, permit, reply } => batch.send(envelope, permit, reply),
+            Write::Delete { ticket, reply } => batch.remove(core, ticket, None, reply),
+            Write::DeadLetter { ticket, letter, reply } => batch.remove(core, ticket, Some(letter), reply),
         }
     }
     batch.commit(core)?;
@@ -140,7 +153,7 @@ fn step(
 }
 
 /// Hands out what is ready to whoever waits, first come first served.
-fn serve(core: &mut Core, waiters: &mut VecDeque<Waiter>, undo: &Sender<Command>) -> Result<(), QueueError> {
+fn serve(core: &mut Core, waiters: &mut VecDeque<Waiter>, undo: &Commands) -> Result<(), QueueError> {
     waiters.retain(|waiter| !waiter.reply.is_closed());
     while let Some(waiter) = waiters.pop_front() {
         let deliveries = match core.take(waiter.max) {
@@ -166,32 +179,31 @@ fn serve(core: &mut Core, waiters: &mut VecDeque<Waiter>, undo: &Sender<Command>
     Ok(())
 }
 
-fn refuse(commands: Vec<Command>, waiters: &mut VecDeque<Waiter>, error: &QueueError) {
-    for command in commands {
-        match command {
-            Command::Send { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Command::Receive { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Command::Delete { reply, .. } | Command::DeadLetter { reply, .. } => {
+fn refuse(
+    writes: impl IntoIterator<Item = Write>,
+    calls: impl IntoIterator<Item = Call>,
+    waiters: &mut VecDeque<Waiter>,
+    error: &QueueError,
+) {
+    for write in writes {
+        match write {
+            Write::Send { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Write::Delete { reply, .. } | Write::DeadLetter { reply, .. } => {
                 drop(reply.send(Err(error.clone())));
             }
-            Command::Work(work) => work(Err(error.clone())),
-            Command::Undo(_) | Command::Close { .. } => {}
+        }
+    }
+    for call in calls {
+        match call {
+            Call::Receive { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Call::Work(work) => work(Err(error.clone())),
+            Call::Undo(_) | Call::Close { .. } => {}
         }
     }
     waiters.drain(..).for_each(|waiter| drop(waiter.reply.send(Err(error.clone()))));
 }
 
-fn wake_at(core: &Core, waiters: &VecDeque<Waiter>) -> Instant {
-    let idle = Instant::now() + IDLE;
-    waiters.iter().map(|waiter| waiter.until).chain(core.next_lapse()).min().map_or(idle, |at| at.min(idle))
-}
-
-/// Waits for the first command until `wake_at`, then takes whatever else is there.
-fn collect(inbox: &Receiver<Command>, wake_at: Instant) -> Vec<Command> {
-    let first = match inbox.recv_timeout(wake_at.saturating_duration_since(Instant::now())) {
-        Ok(command) => command,
-        Err(RecvTimeoutError::Timeout) => return Vec::new(),
-        Err(RecvTimeoutError::Disconnected) => return vec![Command::Close { reply: None }],
-    };
-    std::iter::once(first).chain(inbox.try_iter()).take(MAX_BATCH).collect()
+/// When there is something to do even if nobody asks.
+fn wake_at(core: &Core, waiters: &VecDeque<Waiter>) -> Option<Instant> {
+    waiters.iter().map(|waiter| waiter.until).chain(core.next_lapse()).min()
 }
