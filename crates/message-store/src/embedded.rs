@@ -165,11 +165,8 @@ impl EmbeddedStore {
         let object = Object::new(key, None, body);
         let tag = object.tag();
         self.write(operation, object.body.len(), move |connection, clock| {
-            let there = rows::tag(connection, &object.key)?;
-            if !precondition.holds(there.as_ref()) {
-                return Ok(Err(StoreError::Changed));
-            }
-            rows::put(connection, &object, clock.now()).map(Ok)
+            let put = rows::put_if(connection, &object, &precondition, clock.now())?;
+            Ok(if put { Ok(()) } else { Err(StoreError::Changed) })
         })
         .await?;
         Ok(tag)
@@ -208,14 +205,13 @@ impl MessageStore for EmbeddedStore {
         };
         let size = received.body.len() * (1 + current.len());
         self.write("put_incoming", size, move |connection, clock| {
-            if let Some(stored) = rows::compare(connection, &received)? {
-                return Ok(Ok(stored));
+            let stored = rows::put_once(connection, &received, clock.now())?;
+            if stored == Stored::New {
+                for object in &current {
+                    rows::put_newer(connection, object, clock.now())?;
+                }
             }
-            for object in &current {
-                rows::put_newer(connection, object, clock.now())?;
-            }
-            rows::put(connection, &received, clock.now())?;
-            Ok(Ok(Stored::New))
+            Ok(Ok(stored))
         })
         .await
     }
@@ -223,11 +219,7 @@ impl MessageStore for EmbeddedStore {
     async fn put_received(&self, key: &ReceivedKey, body: Bytes) -> Result<Stored, StoreError> {
         let object = Object::new(key.as_str().to_owned(), None, body);
         self.write("put_received", object.body.len(), move |connection, clock| {
-            if let Some(stored) = rows::compare(connection, &object)? {
-                return Ok(Ok(stored));
-            }
-            rows::put(connection, &object, clock.now())?;
-            Ok(Ok(Stored::New))
+            rows::put_once(connection, &object, clock.now()).map(Ok)
         })
         .await
     }
@@ -325,9 +317,7 @@ impl MessageStore for EmbeddedStore {
     async fn put_refused(&self, key: &RefusedKey, body: Bytes) -> Result<(), StoreError> {
         let object = Object::new(key.as_str().to_owned(), None, body);
         self.write("put_refused", object.body.len(), move |connection, clock| {
-            if rows::tag(connection, &object.key)?.is_none() {
-                rows::put(connection, &object, clock.now())?;
-            }
+            rows::put_once(connection, &object, clock.now())?;
             Ok(Ok(()))
         })
         .await

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use crate::{Replacement, StoreError, Stored, Tag};
+use crate::{Precondition, Replacement, StoreError, Stored, Tag};
 
 /// What is to be written.
 pub(super) struct Object {
@@ -87,27 +87,49 @@ pub(super) fn find(connection: &Connection, key: &str) -> rusqlite::Result<Resul
     })
 }
 
-/// The tag alone: what a conditional write compares.
-pub(super) fn tag(connection: &Connection, key: &str) -> rusqlite::Result<Option<Tag>> {
-    let mut find = connection.prepare_cached("SELECT hash FROM object WHERE key = ?1")?;
-    find.query_row([key], |row| Ok(Tag(HEXLOWER.encode(row.get_ref(0)?.as_bytes()?)))).optional()
-}
-
-/// What is under the key already, next to this object.
-pub(super) fn compare(connection: &Connection, object: &Object) -> rusqlite::Result<Option<Stored>> {
+/// Unless something is under the key already: tells what that is, next to this object.
+pub(super) fn put_once(connection: &Connection, object: &Object, now: Duration) -> rusqlite::Result<Stored> {
+    if put_new(connection, object, now)? {
+        return Ok(Stored::New);
+    }
     // Received messages have no order: one hash under one key is one body.
     let mut find = connection.prepare_cached("SELECT hash FROM object WHERE key = ?1")?;
-    let same = find.query_row([&object.key], |row| Ok(row.get_ref(0)?.as_bytes()? == object.hash));
-    Ok(same.optional()?.map(|same| if same { Stored::Duplicate } else { Stored::Conflict }))
+    let same = find.query_row([&object.key], |row| Ok(row.get_ref(0)?.as_bytes()? == object.hash))?;
+    Ok(if same { Stored::Duplicate } else { Stored::Conflict })
 }
 
-pub(super) fn put(connection: &Connection, object: &Object, now: Duration) -> rusqlite::Result<()> {
+/// If what is there is what the writer has seen; false, and nothing changes, when it is not.
+pub(super) fn put_if(
+    connection: &Connection,
+    object: &Object,
+    precondition: &Precondition,
+    now: Duration,
+) -> rusqlite::Result<bool> {
+    let Precondition::Matches(Tag(seen)) = precondition else { return put_new(connection, object, now) };
+    let Ok(seen) = HEXLOWER.decode(seen.as_bytes()) else { return Ok(false) };
+    let mut put = connection.prepare_cached(
+        "UPDATE object SET order_key = ?2, written_ns = ?3, hash = ?4, body = ?5 WHERE key = ?1 AND hash = ?6",
+    )?;
+    let changed = put.execute(params![
+        object.key,
+        object.order,
+        nanoseconds(now),
+        object.hash,
+        &object.body[..],
+        seen
+    ])?;
+    Ok(changed > 0)
+}
+
+/// False when something is under the key already.
+fn put_new(connection: &Connection, object: &Object, now: Duration) -> rusqlite::Result<bool> {
     let mut put = connection.prepare_cached(
         "INSERT INTO object (key, order_key, written_ns, hash, body) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (key) DO UPDATE SET order_key = ?2, written_ns = ?3, hash = ?4, body = ?5",
+         ON CONFLICT (key) DO NOTHING",
     )?;
-    put.execute(params![object.key, object.order, nanoseconds(now), object.hash, &object.body[..]])?;
-    Ok(())
+    let added =
+        put.execute(params![object.key, object.order, nanoseconds(now), object.hash, &object.body[..]])?;
+    Ok(added > 0)
 }
 
 /// Unless a newer one is there; one without an ordering key is older than everything.
