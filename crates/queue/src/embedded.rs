@@ -22,9 +22,9 @@
 //! - Leases live in memory: a restart frees them all. They are measured with a clock that goes on while the host
 //!   is suspended. Receive counts are written when a lease ends without a
 //!   delete, in the next commit; a crash forgets the count of the leases it ended.
-//! - Bodies stay on disk, and so does the backlog: memory holds what is on lease and the next messages, until 1,024
-//!   groups have one to hand out, one number per message and about 100 bytes per group. Only what stands behind parked
-//!   and leased groups comes on top.
+//! - Bodies stay on disk, but for the 4 MiB sent last, and so does the backlog: memory holds what is on lease and the
+//!   next messages, until 1,024 groups have one to hand out, one number per message and about 100 bytes per group. Only
+//!   what stands behind parked and leased groups comes on top.
 //! - A commit or sync that fails (except for lack of space) ends the queue: every later call is refused and
 //!   [`Queue::failed`] completes. It is never retried, the kernel may have dropped the dirty pages.
 //!
@@ -56,6 +56,7 @@ mod core;
 mod dead;
 mod examine;
 mod file;
+mod fresh;
 mod rows;
 mod schema;
 mod writer;

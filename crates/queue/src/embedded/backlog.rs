@@ -13,7 +13,7 @@ use super::{
     core::Core,
     rows::{database_error, signed, unsigned},
 };
-use crate::{QueueError, scheduler::GroupKey};
+use crate::{Envelope, QueueError, scheduler::GroupKey};
 
 /// As many groups with a message to hand out are enough; with fewer the next page is loaded.
 const READY_GROUPS: usize = if cfg!(test) { 2 } else { 1024 };
@@ -66,11 +66,14 @@ impl Backlog {
 
 impl Core {
     /// A message was sent: its sequence is higher than any before.
-    pub(super) fn sent(&mut self, group: GroupKey, sequence: u64) {
+    pub(super) fn sent(&mut self, sequence: u64, envelope: Envelope) {
         if self.backlog.is_loaded() && self.scheduler.ready_groups() >= READY_GROUPS {
             self.backlog.loaded_to = signed(sequence) - 1;
         }
-        self.waits(group, sequence);
+        self.waits(GroupKey::from(&envelope.group), sequence);
+        if self.backlog.is_loaded() {
+            self.fresh.keep(sequence, envelope);
+        }
     }
 
     /// A message waits, at its place.

@@ -32,6 +32,13 @@ struct Send {
     _permit: OwnedSemaphorePermit,
 }
 
+/// What became of a send, with its sequence or that of the earlier one.
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    New(u64),
+    Duplicate(u64),
+}
+
 struct Removal {
     sequence: u64,
     group: GroupKey,
@@ -105,7 +112,7 @@ impl Batch {
         self.removals.into_iter().for_each(|removal| drop(removal.reply.send(Err(error.clone()))));
     }
 
-    fn settle(self, core: &mut Core, outcomes: Vec<Sent>) {
+    fn settle(self, core: &mut Core, outcomes: Vec<Outcome>) {
         for removal in self.removals {
             core.uncounted.remove(&removal.sequence);
             if removal.letter.is_some() {
@@ -114,24 +121,26 @@ impl Batch {
             drop(removal.reply.send(Ok(())));
         }
         let mut outcomes = outcomes.into_iter();
-        for send in self.sends {
-            let outcome = outcomes.next().ok_or(QueueError::Full);
-            if let Ok(Sent::New { sequence }) = &outcome
-                && let Ok(sequence) = sequence.parse()
-            {
-                core.sent(GroupKey::from(&send.envelope.group), sequence);
-            }
-            drop(send.reply.send(outcome));
+        for Send { envelope, reply, .. } in self.sends {
+            let sent = match outcomes.next() {
+                Some(Outcome::New(sequence)) => {
+                    core.sent(sequence, envelope);
+                    Ok(Sent::New { sequence: sequence.to_string() })
+                }
+                Some(Outcome::Duplicate(sequence)) => Ok(Sent::Duplicate { sequence: sequence.to_string() }),
+                None => Err(QueueError::Full),
+            };
+            drop(reply.send(sent));
         }
     }
 }
 
 /// One transaction; on an error nothing of it stays.
-fn write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> Result<Vec<Sent>, QueueError> {
+fn write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> Result<Vec<Outcome>, QueueError> {
     try_write(core, sends, removals).map_err(|error| database_error(&error))
 }
 
-fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite::Result<Vec<Sent>> {
+fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite::Result<Vec<Outcome>> {
     let now_ms = core.now_ms();
     let window_ms = core.config.deduplication_seconds * 1000;
     let transaction = core.connection.transaction()?;
@@ -142,12 +151,13 @@ fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite:
         }
     }
     let mut outcomes = Vec::with_capacity(sends.len());
-    for send in sends {
-        outcomes.push(match rows::find_duplicate(&transaction, &send.envelope, now_ms)? {
-            Some(sequence) => Sent::Duplicate { sequence: sequence.to_string() },
+    let mut last = if sends.is_empty() { 0 } else { rows::last_sequence(&transaction)? };
+    for Send { envelope, .. } in sends {
+        outcomes.push(match rows::insert(&transaction, envelope, last + 1, now_ms, window_ms)? {
+            Some(earlier) => Outcome::Duplicate(earlier),
             None => {
-                let sequence = rows::insert(&transaction, &send.envelope, now_ms, window_ms)?;
-                Sent::New { sequence: sequence.to_string() }
+                last += 1;
+                Outcome::New(last)
             }
         });
     }

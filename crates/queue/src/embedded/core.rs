@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::{
     backlog::Backlog,
     file::{Owner, Reserve},
+    fresh::Fresh,
     rows::{COLUMNS, Stored, database_error, unsigned},
     schema, unavailable,
 };
@@ -27,6 +28,7 @@ pub(super) struct Core {
     pub(super) connection: Connection,
     pub(super) scheduler: Scheduler,
     pub(super) backlog: Backlog,
+    pub(super) fresh: Fresh,
     pub(super) config: EmbeddedConfig,
     pub(super) reserve: Reserve,
     /// How many dead letters each group has; a delete in such a group marks them superseded.
@@ -55,6 +57,7 @@ impl Core {
             connection,
             scheduler: Scheduler::default(),
             backlog: Backlog::unread(),
+            fresh: Fresh::default(),
             reserve,
             dead_groups: HashMap::new(),
             uncounted: HashMap::new(),
@@ -107,7 +110,10 @@ impl Core {
         }
         let mut deliveries = Vec::with_capacity(tickets.len());
         for ticket in tickets {
-            let stored = self.read(ticket.sequence)?;
+            let stored = match self.fresh.take(ticket.sequence) {
+                Some(envelope) => Stored::fresh(ticket.sequence, envelope),
+                None => self.read(ticket.sequence)?,
+            };
             if !stored.intact {
                 tracing::error!(queue.sequence = ticket.sequence, "message damaged on disk, dead-lettered");
                 self.scheduler.remove(ticket)?;
@@ -169,9 +175,11 @@ impl Core {
 
     /// Whether the database may grow.
     pub(super) fn has_room(&self) -> Result<bool, QueueError> {
-        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get(0)).map(unsigned);
-        let used =
-            || Ok(pragma("page_count")?.saturating_sub(pragma("freelist_count")?) * pragma("page_size")?);
+        let value = |sql| self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).map(unsigned);
+        let used = || {
+            let free = value("PRAGMA freelist_count")?;
+            Ok(value("PRAGMA page_count")?.saturating_sub(free) * value("PRAGMA page_size")?)
+        };
         Ok(used().map_err(|error| database_error(&error))? < self.config.max_file_bytes)
     }
 

@@ -1,6 +1,6 @@
 //! Rows of the database: schema, statements, checksums.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use sha2::{Digest, Sha256};
 
 use crate::{Attributes, DeduplicationId, Envelope, GroupId, QueueError};
@@ -19,6 +19,11 @@ pub(super) struct Stored {
 }
 
 impl Stored {
+    /// As it was sent, and never received.
+    pub(super) fn fresh(seq: u64, envelope: Envelope) -> Self {
+        Self { seq, receive_count: 0, envelope, intact: true }
+    }
+
     /// Reads a row even when bits of it rotted; `intact` tells.
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let text = |index| Ok::<_, rusqlite::Error>(String::from_utf8_lossy(bytes(row, index)?).into_owned());
@@ -43,31 +48,40 @@ impl Stored {
     }
 }
 
-/// The place of an earlier send with the same identity, inside its window.
-pub(super) fn find_duplicate(
-    connection: &Connection,
-    envelope: &Envelope,
-    now_ms: u64,
-) -> rusqlite::Result<Option<u64>> {
-    let mut find =
-        connection.prepare_cached("SELECT seq FROM deduplication WHERE key = ?1 AND expires_ms > ?2")?;
-    let seq = find.query_row(params![identity(envelope), signed(now_ms)], |row| row.get(0)).optional()?;
-    Ok(seq.map(unsigned))
+/// The highest sequence that any message ever had.
+pub(super) fn last_sequence(connection: &Connection) -> rusqlite::Result<u64> {
+    let mut last = connection.prepare_cached(
+        "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0), \
+         coalesce((SELECT max(seq) FROM message), 0))",
+    )?;
+    last.query_row([], |row| row.get(0)).map(unsigned)
 }
 
-/// Writes a message and its deduplication record.
+/// Writes a message under `sequence`, unless the same identity was sent inside its window: gives the place of that.
 pub(super) fn insert(
     connection: &Connection,
     envelope: &Envelope,
+    sequence: u64,
     now_ms: u64,
     window_ms: u64,
-) -> rusqlite::Result<u64> {
+) -> rusqlite::Result<Option<u64>> {
+    let key = identity(envelope);
+    let mut record = connection.prepare_cached(
+        "INSERT INTO deduplication (key, seq, expires_ms) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (key) DO UPDATE SET seq = ?2, expires_ms = ?3 WHERE expires_ms <= ?4",
+    )?;
+    let expires_ms = signed(now_ms.saturating_add(window_ms));
+    if record.execute(params![key, signed(sequence), expires_ms, signed(now_ms)])? == 0 {
+        let mut find = connection.prepare_cached("SELECT seq FROM deduplication WHERE key = ?1")?;
+        return find.query_row([key], |row| row.get(0)).map(|seq| Some(unsigned(seq)));
+    }
     let mut message = connection.prepare_cached(
-        "INSERT INTO message (group_name, deduplication_id, control_id, event, version, enqueued_at, traceparent, \
-         sent_ms, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO message (seq, group_name, deduplication_id, control_id, event, version, enqueued_at, traceparent, \
+         sent_ms, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let facts = &envelope.attributes;
-    let seq = message.insert(params![
+    message.execute(params![
+        signed(sequence),
         envelope.group.as_str(),
         envelope.deduplication_id.as_str(),
         facts.control_id,
@@ -79,10 +93,7 @@ pub(super) fn insert(
         checksum(envelope).as_slice(),
         envelope.body,
     ])?;
-    let mut record = connection
-        .prepare_cached("INSERT OR REPLACE INTO deduplication (key, seq, expires_ms) VALUES (?1, ?2, ?3)")?;
-    record.execute(params![identity(envelope), seq, signed(now_ms.saturating_add(window_ms))])?;
-    Ok(unsigned(seq))
+    Ok(None)
 }
 
 /// What SQLite says, as far as callers can act on it. SQLite names no bound values.
