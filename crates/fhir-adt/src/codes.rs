@@ -2,8 +2,12 @@
 //!
 //! The rows are the CSV files in `tables/`, compiled in by `build.rs`; a site puts rows of its own before them.
 
+mod index;
+
 use std::borrow::Cow;
 use std::sync::LazyLock;
+
+use index::Index;
 
 use crate::Version;
 use crate::config::{CodeRow, Direction};
@@ -225,10 +229,8 @@ pub(crate) struct Codes {
 #[derive(Debug, Default)]
 struct CodeMap {
     rows: Vec<Row>,
-    /// Positions in `rows`, ordered by FHIR code, then by position.
-    by_fhir: Vec<usize>,
-    /// Positions in `rows`, ordered by v2 code, then by position.
-    by_v2: Vec<usize>,
+    by_fhir: Index,
+    by_v2: Index,
 }
 
 impl CodeMap {
@@ -244,44 +246,21 @@ impl CodeMap {
         });
         let standard = table.rows().iter().filter(|row| table.owns(row) && row.code != "*").cloned();
         let rows: Vec<Row> = own.chain(standard).collect();
-        let mut by_fhir: Vec<usize> = (0..rows.len()).collect();
-        let mut by_v2 = by_fhir.clone();
-        by_fhir.sort_by(|&a, &b| rows[a].code.cmp(&rows[b].code));
-        by_v2.sort_by(|&a, &b| rows[a].v2.cmp(&rows[b].v2));
+        let by_fhir = Index::new(rows.iter().map(|row| &*row.code));
+        let by_v2 = Index::new(rows.iter().map(|row| &*row.v2));
         Self { rows, by_fhir, by_v2 }
     }
 
-    /// The rows of a FHIR code.
+    /// The rows of a FHIR code, in their order.
     fn with_code(&self, code: &str) -> impl Iterator<Item = &Row> {
-        let start = self.by_fhir.partition_point(|&at| *self.rows[at].code < *code);
-        self.by_fhir[start..].iter().map(|&at| &self.rows[at]).take_while(move |row| row.code == code)
+        self.by_fhir.find(code).filter_map(|at| self.rows.get(at)).filter(move |row| row.code == code)
     }
 
-    /// The rows of a v2 code.
+    /// The rows of a v2 code, in their order.
     fn with_v2(&self, v2: &str) -> impl Iterator<Item = &Row> {
-        let start = self.by_v2.partition_point(|&at| *self.rows[at].v2 < *v2);
-        self.by_v2[start..].iter().map(|&at| &self.rows[at]).take_while(move |row| row.v2 == v2)
-    }
-
-    /// The first row of a FHIR code that `holds`. Short tables are looked through.
-    fn find_code(&self, code: &str, holds: impl Fn(&Row) -> bool) -> Option<&Row> {
-        if self.rows.len() <= SHORT {
-            return self.rows.iter().find(|row| row.code == code && holds(row));
-        }
-        self.with_code(code).find(|row| holds(row))
-    }
-
-    /// The first row of a v2 code that `holds`.
-    fn find_v2(&self, v2: &str, holds: impl Fn(&Row) -> bool) -> Option<&Row> {
-        if self.rows.len() <= SHORT {
-            return self.rows.iter().find(|row| row.v2 == v2 && holds(row));
-        }
-        self.with_v2(v2).find(|row| holds(row))
+        self.by_v2.find(v2).filter_map(|at| self.rows.get(at)).filter(move |row| row.v2 == v2)
     }
 }
-
-/// Up to so many rows, looking through them is quicker than searching.
-const SHORT: usize = 24;
 
 impl Codes {
     /// The tables with a site's rows before them, for messages of `version`.
@@ -305,20 +284,22 @@ impl Codes {
                 && !row.v2.is_empty()
                 && system.is_none_or(|system| row.system == system)
         };
-        rows.find_code(code, holds).map(|row| &*row.v2)
+        rows.with_code(code).find(|row| holds(row)).map(|row| &*row.v2)
     }
 
     /// The FHIR coding (system, code) that a v2 code of a message of `version` maps to.
     pub(crate) fn to_fhir(&self, table: Table, v2: &str, version: Version) -> Option<(&str, &str)> {
         let rows = self.maps.get(table as usize)?;
-        rows.find_v2(v2, |row| row.to_fhir && row.holds(version) && !row.code.is_empty())
+        rows.with_v2(v2)
+            .find(|row| row.to_fhir && row.holds(version) && !row.code.is_empty())
             .map(|row| (&*row.system, &*row.code))
     }
 
     /// The FHIR code of a given system that a v2 code maps to, where one table serves two elements.
     pub(crate) fn to_fhir_in(&self, table: Table, v2: &str, system: &str, version: Version) -> Option<&str> {
         let rows = self.maps.get(table as usize)?;
-        rows.find_v2(v2, |row| row.to_fhir && row.holds(version) && row.system == system)
+        rows.with_v2(v2)
+            .find(|row| row.to_fhir && row.holds(version) && row.system == system)
             .map(|row| &*row.code)
     }
 
@@ -346,20 +327,10 @@ pub(crate) fn find_v2(table: Table, v2: &str) -> Option<&'static Row> {
 
 /// True for a code of table 0203 as it is built in.
 pub(crate) fn is_identifier_type(v2: &str) -> bool {
-    static SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        let mut known: Vec<&str> = Vec::new();
-        let mut seen: Vec<&str> = Vec::new();
-        for row in IDENTIFIER_TYPE {
-            // The first row of a code decides.
-            if !seen.contains(&&*row.v2) {
-                seen.push(&row.v2);
-                known.extend((!row.system.is_empty()).then_some(&*row.v2));
-            }
-        }
-        known.sort_unstable();
-        known
-    });
-    SORTED.binary_search(&v2).is_ok()
+    static BY_V2: LazyLock<Index> = LazyLock::new(|| Index::new(IDENTIFIER_TYPE.iter().map(|row| &*row.v2)));
+    // The first row of a code decides.
+    let first = BY_V2.find(v2).filter_map(|at| IDENTIFIER_TYPE.get(at)).find(|row| row.v2 == v2);
+    first.is_some_and(|row| !row.system.is_empty())
 }
 
 #[cfg(test)]
