@@ -124,6 +124,21 @@ pub(crate) fn lost(reason: &'static Reason, code: IssueType, path: &Path<'_>) ->
     }
 }
 
+/// Rule and words for a record that is not active, where no event says so.
+pub(crate) const INACTIVE: Danger =
+    ("10.2", "HL7 v2 has no place for it: the receiver will take the record for an active one");
+
+/// Rule and words for a link without an event.
+pub(crate) const LINK: Danger = ("2.1", "no event is sent for this link");
+
+/// A loss after which a receiver may act wrongly.
+pub(crate) type Danger = (&'static str, &'static str);
+
+/// The issue for such a loss.
+pub(crate) fn danger((rule, reason): Danger, path: &Path<'_>) -> Issue {
+    Issue::warning(IssueType::NotSupported, rule, path.expression(), reason)
+}
+
 /// The issue for an element whose field the site leaves out.
 pub(crate) fn left_out(segment: &str, field: usize, path: &str) -> Issue {
     let reason = format!("{segment}-{field} is left out by the configuration");
@@ -172,10 +187,8 @@ fn warning(plain: &str, difference: &Difference<'_>, source_path: &str) -> Optio
     let value = difference.value;
     let member = |name: &str| value.and_then(|value| value.get(name)).and_then(Value::as_str);
     let (rule, reason) = match plain {
-        "Patient.active" if value == Some(&Value::Bool(false)) => {
-            ("10.2", "HL7 v2 has no place for it: the receiver will take the record for an active one")
-        }
-        "Patient.link" => ("2.1", "no event is sent for this link"),
+        "Patient.active" if value == Some(&Value::Bool(false)) => INACTIVE,
+        "Patient.link" => LINK,
         "Patient.telecom" | "Patient.contact.telecom"
             if difference.action == Action::Add && member("use") == Some("old") =>
         {

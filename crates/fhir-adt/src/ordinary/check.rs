@@ -10,12 +10,13 @@ use std::hash::Hash;
 use super::Ordinary;
 use crate::coded;
 use crate::codes::Table;
+use crate::config::{InactiveEvent, Seealso};
 use crate::date_time;
 use crate::fhir::{
-    Attachment, CodeableConcept, Coding, Communication, Contact, HumanName, Meta, Narrative, Patient, Period,
-    Reference, system,
+    Attachment, CodeableConcept, Coding, Communication, Contact, HumanName, Link, Meta, Narrative, Patient,
+    Period, Reference, system, url,
 };
-use crate::loss::{Reason, lost, reason};
+use crate::loss::{INACTIVE, LINK, Reason, danger, lost, reason};
 use crate::path::{PATIENT, Path};
 use crate::reference;
 use crate::report::{Issue, IssueType};
@@ -49,18 +50,20 @@ impl Check<'_> {
     /// `None` is a surprise, here and below.
     fn patient(&mut self, patient: &Patient<'_>) -> Option<()> {
         is(patient.resource_type == "Patient")?;
-        is(patient.contained.is_empty() && patient.link.is_empty())?;
-        is(patient.gender_element.is_none() && patient.birth_date_element.is_none())?;
+        is(patient.contained.is_empty() && patient.gender_element.is_none())?;
         is(patient.deceased_boolean.is_none() || patient.deceased_date_time.is_none())?;
         is(patient.multiple_birth_boolean.is_none() || patient.multiple_birth_integer.is_none())?;
         is(patient.multiple_birth_integer.is_none_or(|order| i32::try_from(order).is_ok()))?;
-        is(patient.birth_date.as_deref().is_none_or(date_time::is_date))?;
+        self.birth(patient)?;
         is(patient.deceased_date_time.as_deref().is_none_or(is_carried_time))?;
         is(patient.gender.as_deref().is_none_or(|code| self.ordinary.genders.contains(&code)))?;
 
         match patient.active {
             Some(true) => self.no_home(const { reason("Patient.active") }, &PATIENT.member("active")),
-            Some(false) => return None,
+            Some(false) => {
+                is(self.site.config.inactive_event == InactiveEvent::Off)?;
+                self.lost.push(danger(INACTIVE, &PATIENT.member("active")));
+            }
             None => {}
         }
         self.each(
@@ -83,6 +86,7 @@ impl Check<'_> {
         if patient.language.is_some() {
             self.no_home(const { reason("Patient.language") }, &PATIENT.member("language"));
         }
+        self.links(&patient.link)?;
         if let Some(organization) = &patient.managing_organization {
             is(is_plain_reference(organization))?;
             let path = PATIENT.member("managingOrganization");
@@ -152,6 +156,29 @@ impl Check<'_> {
         for (index, tag) in meta.tag.iter().enumerate() {
             is(has_system(tag))?;
             self.no_home(const { reason("+") }, &tags.index(index));
+        }
+        Some(())
+    }
+
+    /// A date, and the time of that day at most.
+    fn birth(&self, patient: &Patient<'_>) -> Option<()> {
+        let date = patient.birth_date.as_deref();
+        is(date.is_none_or(date_time::is_date))?;
+        let Some(element) = &patient.birth_date_element else { return Some(()) };
+        let [extension] = element.extension.as_slice() else { return None };
+        is(extension.url == url::BIRTH_TIME && extension::has_only_value(extension))?;
+        let time = extension.value_date_time.as_deref()?;
+        is(time.split_once('T').is_some_and(|(day, _)| Some(day) == date) && is_carried_time(time))
+    }
+
+    /// Links for which no event is sent.
+    fn links(&mut self, links: &[Link<'_>]) -> Option<()> {
+        is(links.is_empty() || self.site.config.link.seealso == Seealso::Off)?;
+        let list = PATIENT.member("link");
+        for (index, link) in links.iter().enumerate() {
+            is(matches!(link.r#type.as_deref(), Some("refer" | "seealso")))?;
+            is(link.other.as_ref().is_none_or(is_plain_reference))?;
+            self.lost.push(danger(LINK, &list.index(index)));
         }
         Some(())
     }

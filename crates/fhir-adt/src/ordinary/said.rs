@@ -13,6 +13,10 @@ pub(crate) fn as_read<'a>(mut patient: Patient<'a>, site: &'a Site) -> Patient<'
     patient.language = None;
     patient.text = None;
     patient.photo.clear();
+    patient.link.clear();
+    if let Some(element) = &mut patient.birth_date_element {
+        element.extension.iter_mut().for_each(|extension| zero_offset(&mut extension.value_date_time));
+    }
     patient.managing_organization = None;
     if let Some(meta) = &mut patient.meta {
         meta.version_id = None;

@@ -75,6 +75,16 @@ fn rich() -> Value {
             { "contentType": "image/png", "data": "iVBORw0KGgo=", "size": 8, "creation": "2020-01-01" },
             { "title": "x", "url": "https://a.example/photo" },
         ],
+        "active": false,
+        "birthDate": "1980-05-04",
+        "_birthDate": { "extension": [{
+            "url": "http://hl7.org/fhir/StructureDefinition/patient-birthTime",
+            "valueDateTime": "1980-05-04T03:02:01.5+00:00",
+        }] },
+        "link": [
+            { "other": { "reference": "Patient/7" }, "type": "refer" },
+            { "other": { "reference": "Patient/8", "display": "x" }, "type": "seealso" },
+        ],
         "deceasedDateTime": "2024-02-01T00:00:00+00:00",
         "managingOrganization": { "reference": "Organization/1" },
         "contact": [{

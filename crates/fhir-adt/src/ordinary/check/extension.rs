@@ -37,15 +37,13 @@ impl Check<'_> {
         match &*extension.url {
             url::RACE => self.race(extension, Kind::Race),
             url::ETHNICITY => self.race(extension, Kind::Ethnicity),
-            url::MOTHERS_MAIDEN_NAME => is(values(extension) == 1
-                && extension.extension.is_empty()
-                && extension.value_string.is_some()),
+            url::MOTHERS_MAIDEN_NAME => is(has_only_value(extension) && extension.value_string.is_some()),
             url::RELIGION => {
-                is(values(extension) == 1 && extension.extension.is_empty())?;
+                is(has_only_value(extension))?;
                 self.concept(extension.value_codeable_concept.as_ref()?, Table::Religion)
             }
             url::BIRTH_PLACE => {
-                is(values(extension) == 1 && extension.extension.is_empty())?;
+                is(has_only_value(extension))?;
                 let Address { city, state, postal_code, country, district, line, .. } =
                     extension.value_address.as_deref()?;
                 let carried = Address {
@@ -104,6 +102,11 @@ pub(super) fn unknown_extension(extension: &Extension<'_>) -> Option<()> {
         (0, [_, ..]) => extension.extension.iter().try_for_each(unknown_extension),
         _ => None,
     }
+}
+
+/// True for an extension with a value and nothing else.
+pub(super) fn has_only_value(extension: &Extension<'_>) -> bool {
+    values(extension) == 1 && extension.extension.is_empty()
 }
 
 /// How many values an extension has.
