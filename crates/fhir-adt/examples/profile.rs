@@ -1,5 +1,6 @@
 //! One operation of the benchmark, many times, for a profiler:
-//! `valgrind --tool=callgrind target/release/examples/profile to-adt 1000`.
+//! `valgrind --tool=callgrind target/release/examples/profile to-adt 1000`, or `… to-adt 10 100` for a Patient that is 100
+//! times as long.
 #![expect(clippy::expect_used, reason = "a tool for developers")]
 
 #[path = "../benches/conversion/subject.rs"]
@@ -12,9 +13,10 @@ use std::hint::black_box;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let operation = arguments.next().expect("an operation");
-    let times: usize = arguments.next().and_then(|times| times.parse().ok()).unwrap_or(1000);
+    let mut number = |or: usize| arguments.next().and_then(|number| number.parse().ok()).unwrap_or(or);
+    let (times, longer) = (number(1000), number(1));
     let mapper = subject::mapper();
-    let subject = subject::Subject::new(&mapper, 1);
+    let subject = subject::Subject::new(&mapper, longer);
     for _ in 0..times {
         match operation.as_str() {
             "typed" => {

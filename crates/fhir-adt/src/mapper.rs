@@ -236,7 +236,8 @@ impl Mapper {
         let message = er7.parse()?;
         let reading = Reading::new(&self.site, &message);
         let as_text = |patient: Patient<'_>| {
-            let mut json = Vec::with_capacity(2048);
+            // JSON says about twice as much to say the same.
+            let mut json = Vec::with_capacity(2 * er7.as_str().len());
             // Neither can fail: there is no map with keys that are no texts, and a Vec takes everything.
             let written = if message.segment("ZFP").is_some() {
                 let patient = read::with_residue(patient.to_json(), &message, &reading);

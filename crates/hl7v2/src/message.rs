@@ -5,7 +5,7 @@ mod content;
 use std::borrow::Cow;
 use std::fmt;
 
-use content::{FieldContent, SegmentContent};
+use content::{ComponentContent, RepetitionContent, SegmentContent};
 
 use crate::{Header, ParseError, Text, unescape};
 
@@ -76,11 +76,8 @@ impl<'m> Segment<'m> {
     #[must_use]
     pub fn field(&self, number: usize) -> Field<'m> {
         let content = number.checked_sub(1).and_then(|index| self.content.fields.get(index));
-        let (raw, parts) = match content {
-            Some(FieldContent::Value(value)) => (*value, None),
-            Some(FieldContent::Parts(parts)) => (parts.raw_value(), Some(parts)),
-            None => ("", None),
-        };
+        let raw = content.map_or("", |content| content.raw);
+        let parts = content.and_then(|content| content.repetitions.as_deref());
         Field { raw, parts, text: self.text }
     }
 
@@ -108,7 +105,7 @@ impl<'m> Segment<'m> {
 pub struct Field<'m> {
     raw: &'m str,
     /// Where it is more than one value.
-    parts: Option<&'m hl7_parser::message::Field<'m>>,
+    parts: Option<&'m [RepetitionContent<'m>]>,
     text: &'m Text,
 }
 
@@ -116,15 +113,16 @@ impl<'m> Field<'m> {
     /// Its repetitions, in order; none for an empty field. An empty repetition between others is kept.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
         let field = *self;
-        let count = field.parts.map_or(usize::from(!field.raw.is_empty()), |parts| parts.repeats.len());
+        let count = field.parts.map_or(usize::from(!field.raw.is_empty()), |parts| parts.len());
         (1..=count).map(move |number| field.repetition(number))
     }
 
     /// Repetition `number`, from 1.
     #[must_use]
     pub fn repetition(&self, number: usize) -> Repetition<'m> {
-        let parts = self.parts.and_then(|parts| parts.repeats.get(number.checked_sub(1)?));
-        let raw = parts.map_or_else(|| self.only(number), |parts| parts.raw_value());
+        let content = self.parts.and_then(|parts| parts.get(number.checked_sub(1)?));
+        let raw = content.map_or_else(|| self.only(number), |content| content.raw);
+        let parts = content.and_then(|content| content.components.as_deref());
         Repetition { raw, parts, text: self.text }
     }
 
@@ -146,7 +144,7 @@ impl<'m> Field<'m> {
 pub struct Repetition<'m> {
     raw: &'m str,
     /// Where it is more than one value.
-    parts: Option<&'m hl7_parser::message::Repeat<'m>>,
+    parts: Option<&'m [ComponentContent<'m>]>,
     text: &'m Text,
 }
 
@@ -154,15 +152,16 @@ impl<'m> Repetition<'m> {
     /// Component `number`, from 1.
     #[must_use]
     pub fn component(&self, number: usize) -> Component<'m> {
-        let parts = self.parts.and_then(|parts| parts.components.get(number.checked_sub(1)?));
-        let raw = parts.map_or_else(|| self.only(number), |parts| parts.raw_value());
+        let content = self.parts.and_then(|parts| parts.get(number.checked_sub(1)?));
+        let raw = content.map_or_else(|| self.only(number), |content| content.raw);
+        let parts = content.and_then(|content| content.parts.as_deref());
         Component { raw, parts, text: self.text }
     }
 
     /// How many components are written.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.parts.map_or(usize::from(!self.raw.is_empty()), |parts| parts.components.len())
+        self.parts.map_or(usize::from(!self.raw.is_empty()), |parts| parts.len())
     }
 
     /// First subcomponent of the first component, unescaped; `None` where empty or null.
