@@ -47,7 +47,7 @@ fn a_conversion_allocates_rarely() {
     println!("FHIR → ER7 {there}; ER7 → FHIR {back}; hl7-parser alone {parser}");
     assert!(there <= 35, "{there}");
     // The parser sees the components with subcomponents only.
-    assert!(back <= 100 && back < parser, "{back}, {parser}");
+    assert!(back <= 90 && back < parser, "{back}, {parser}");
 }
 
 /// The corpus collects oddities; that many of it go the short way of `Mapper::patient_json_to_adt`.
@@ -70,5 +70,5 @@ fn patients_of_the_corpus_are_ordinary() {
         ordinary += u32::from(short < long);
     }
     println!("{ordinary} of {all} patients are ordinary");
-    assert!(ordinary >= 32, "{ordinary} of {all}");
+    assert!(ordinary >= 36, "{ordinary} of {all}");
 }
