@@ -34,10 +34,16 @@ impl<'t> RawSegment<'t> {
     pub fn field(&self, number: usize) -> &'t str {
         // MSH-1 is the separator itself.
         let place = if self.name() == "MSH" { number.checked_sub(1) } else { Some(number) };
-        let field = place
-            .filter(|place| *place > 0)
-            .and_then(|place| self.raw.split(self.separators.field).nth(place));
-        field.unwrap_or_default()
+        self.after_separators(place.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// What stands between the separator of that number, counted from 1, and the next one.
+    fn after_separators(&self, number: usize) -> Option<&'t str> {
+        // ASCII, as all separators are.
+        let separator = u8::try_from(self.separators.field).ok()?;
+        let mut separators = memchr::memchr_iter(separator, self.raw.as_bytes());
+        let start = separators.nth(number.checked_sub(1)?)? + 1;
+        self.raw.get(start..separators.next().unwrap_or(self.raw.len()))
     }
 
     /// First subcomponent of the first component of the first repetition of a field, unescaped; `None` where empty or
