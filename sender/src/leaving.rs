@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The most that wait for the end of the call before theirs, where a call of the queue takes more.
-const MAX_BATCH: usize = 256;
+const MAX_BATCH: usize = 64;
 /// How long fewer wait for the end of the call before theirs.
 const PATIENCE: Duration = Duration::from_millis(20);
 
