@@ -90,21 +90,23 @@ async fn serve(shared: &Arc<Shared>, mut open: Open) -> bool {
         let ready_at = open.proven.then(|| open.used_at + shared.config.min_gap);
         let next = match at_once(shared, &open, new_files.as_ref(), recycle_at, ready_at) {
             Some(held) => Next::Message(Box::new(held)),
-            None => tokio::select! {
-            biased;
-            () = shared.shutdown.cancelled() => Next::Shutdown,
-            gone = open.connection.idle() => Next::Gone(gone),
-            () = shared.opened() => Next::Recycle("paused"),
-            () = changed(&mut new_files) => Next::Recycle("new TLS files"),
-            () = tokio::time::sleep_until(recycle_at) => Next::Recycle("idle or old"),
-            held = message(shared, ready_at) => Next::Message(Box::new(held)),
-            },
+            None => {
+                counted.becomes("idle");
+                tokio::select! {
+                    biased;
+                    () = shared.shutdown.cancelled() => Next::Shutdown,
+                    gone = open.connection.idle() => Next::Gone(gone),
+                    () = shared.opened() => Next::Recycle("paused"),
+                    () = changed(&mut new_files) => Next::Recycle("new TLS files"),
+                    () = tokio::time::sleep_until(recycle_at) => Next::Recycle("idle or old"),
+                    held = message(shared, ready_at) => Next::Message(Box::new(held)),
+                }
+            }
         };
         match next {
             Next::Message(held) => {
                 counted.becomes("busy");
                 let finished = delivery::deliver(shared, open, *held).await;
-                counted.becomes("idle");
                 accepted |= finished.accepted;
                 match finished.connection {
                     Some(kept) => open = kept,

@@ -89,15 +89,19 @@ impl Ledger {
         self.lock().digests.contains(digest)
     }
 
-    /// Remembers an acknowledged message. Gives the line for the file, where there is one.
+    /// Remembers an acknowledged message; false when it was known already.
+    pub(crate) fn remember(&self, digest: Digest) -> bool {
+        self.lock().insert(digest)
+    }
+
+    /// The line of an acknowledged message for the file, where there is one.
     pub(crate) fn note(
         &self,
-        digest: Digest,
+        digest: &Digest,
         control_id: &str,
         acknowledgment: Option<&Acknowledgment>,
         attempts: u32,
     ) -> Option<String> {
-        self.lock().insert(digest);
         self.file.as_ref()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let code = acknowledgment.map_or("", |ack| ack.code.as_str());
@@ -152,8 +156,10 @@ impl Digest {
 }
 
 impl Known {
-    fn insert(&mut self, digest: Digest) {
-        if self.digests.insert(digest) {
+    /// False when it was there already.
+    fn insert(&mut self, digest: Digest) -> bool {
+        let is_new = self.digests.insert(digest);
+        if is_new {
             self.order.push_back(digest);
         }
         if self.order.len() > REMEMBERED
@@ -161,6 +167,7 @@ impl Known {
         {
             self.digests.remove(&oldest);
         }
+        is_new
     }
 }
 
@@ -200,7 +207,7 @@ mod tests {
         let ledger = Ledger::open(Some(&path)).unwrap();
         let note = async |ledger: &Ledger, envelope: Envelope, attempts| {
             let id = &envelope.attributes.control_id;
-            let line = ledger.note(Digest::of(&envelope), id, None, attempts).unwrap();
+            let line = ledger.note(&Digest::of(&envelope), id, None, attempts).unwrap();
             ledger.write(line).await.unwrap();
         };
         note(&ledger, envelope("1", "MSH|Canary"), 2).await;

@@ -259,6 +259,9 @@ impl Metrics {
 
 impl Counted<'_> {
     pub(crate) fn becomes(&mut self, state: &'static str) {
+        if self.state == state {
+            return;
+        }
         self.connections.with([self.state]).decrement(1.0);
         self.connections.with([state]).increment(1.0);
         self.state = state;

@@ -67,13 +67,12 @@ pub(crate) async fn settle(
 
 fn delivered(shared: &Arc<Shared>, held: Held, acknowledgment: Option<&Acknowledgment>) {
     let attributes = &held.delivery.envelope.attributes;
-    let known = shared.ledger.knows(held.digest());
     let mut note = None;
-    if !known {
+    if shared.ledger.remember(*held.digest()) {
         shared.counts.delivered.fetch_add(1, Ordering::Relaxed);
         shared.metrics.delivered(attributes, shared.wall());
         let attempts = held.history.attempts;
-        note = shared.ledger.note(*held.digest(), &attributes.control_id, acknowledgment, attempts);
+        note = shared.ledger.note(held.digest(), &attributes.control_id, acknowledgment, attempts);
     }
     shared.leave(Leaver { held, note });
 }
