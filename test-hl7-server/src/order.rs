@@ -1,6 +1,8 @@
 //! Which of two messages of a patient is newer.
 
-use hl7v2::Message;
+use std::borrow::Cow;
+
+use hl7v2::Text;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -10,12 +12,8 @@ use message_store::OrderingKey;
 ///
 /// Cut to seconds: a delete has no fraction, and must not lose against the update half a second before it.
 /// A message without any time counts as of its arrival.
-pub(crate) fn key(message: &Message<'_>, arrival: Timestamp) -> Option<OrderingKey> {
-    let value = |segment: &str, field| {
-        message
-            .segment(segment)
-            .and_then(|segment| Some(segment.field(field).component(1).text()?.into_owned()))
-    };
+pub(crate) fn key(message: &Text, arrival: Timestamp) -> Option<OrderingKey> {
+    let value = |segment: &str, field| message.segment(segment)?.text(field).map(Cow::into_owned);
     let built = value("MSH", 7);
     let offset = built.as_deref().and_then(offset).unwrap_or(Offset::UTC);
     let time = |text: Option<String>| text.and_then(|text| instant(&text, offset));
@@ -69,7 +67,7 @@ mod tests {
         let text = format!("MSH|^~\\&|A|B|C|D|{msh_7}||ADT^A31|1|T|2.5.1\r{evn}\rPID|1\r");
         let text = hl7v2::Text::from_text(&text).unwrap();
         let arrival = "2030-01-01T00:00:00Z".parse().unwrap();
-        key(&text.parse().unwrap(), arrival).unwrap().as_str().to_owned()
+        key(&text, arrival).unwrap().as_str().to_owned()
     }
 
     #[test]

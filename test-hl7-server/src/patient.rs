@@ -1,6 +1,6 @@
 //! Whose current message a message becomes.
 
-use hl7v2::{Location, Message, Segment};
+use hl7v2::{Location, RawSegment, Text};
 use message_store::PatientKey;
 
 use crate::error::Refusal;
@@ -15,18 +15,14 @@ const MERGE: &str = "A40";
 /// # Errors
 /// `Required` when the event is about a patient and the message names none by logical id, `PatientId` when the
 /// id is not one.
-pub(crate) fn patients(
-    message: &Message<'_>,
-    event: &str,
-    id_type: &str,
-) -> Result<Vec<PatientKey>, Refusal> {
+pub(crate) fn patients(message: &Text, event: &str, id_type: &str) -> Result<Vec<PatientKey>, Refusal> {
     if OF_THE_PATIENT.contains(&event) {
         let pid = message.segment("PID");
         return Ok(vec![logical_id(pid, Location::field("PID", 3), id_type)?]);
     }
     if event == MERGE {
         let location = |index| Location { occurrence: index + 1, ..Location::field("MRG", 1) };
-        let mut segments = message.segments_named("MRG").peekable();
+        let mut segments = message.segments().filter(|segment| segment.name() == "MRG").peekable();
         if segments.peek().is_none() {
             return Err(Refusal::Required(location(0)));
         }
@@ -39,14 +35,14 @@ pub(crate) fn patients(
 }
 
 fn logical_id(
-    segment: Option<Segment<'_>>,
+    segment: Option<RawSegment<'_>>,
     location: Location,
     id_type: &str,
 ) -> Result<PatientKey, Refusal> {
     let id = segment.and_then(|segment| {
-        let field = segment.field(location.field);
-        let found = field.repetitions().find(|cx| cx.component(5).text().as_deref() == Some(id_type))?;
-        Some(found.component(1).text()?.into_owned())
+        let mut repetitions = segment.repetitions(location.field);
+        let found = repetitions.find(|cx| cx.component(5).as_deref() == Some(id_type))?;
+        Some(found.component(1)?.into_owned())
     });
     let id = id.filter(|id| !id.is_empty()).ok_or(Refusal::Required(location))?;
     PatientKey::new(&id).map_err(|_| Refusal::PatientId(location))
@@ -59,7 +55,7 @@ mod tests {
     fn found(event: &str, segments: &str) -> Result<Vec<String>, Refusal> {
         let text = format!("MSH|^~\\&|A|B|C|D|2024||ADT^{event}|1|T|2.5.1\r{segments}\r");
         let text = hl7v2::Text::from_text(&text).unwrap();
-        let keys = patients(&text.parse().unwrap(), event, "FW")?;
+        let keys = patients(&text, event, "FW")?;
         Ok(keys.iter().map(|key| key.id().to_owned()).collect())
     }
 

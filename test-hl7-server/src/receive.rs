@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hl7v2::{Header, Location, Message, ParseError, Text};
+use hl7v2::{Header, Location, ParseError, Text};
 use inspector::{Arrival, Feed};
 use jiff::Timestamp;
 use message_store::{Incoming, MessageStore, NewCurrent, PatientKey, ReceivedKey, Stored};
@@ -107,23 +107,18 @@ impl Receiver {
             Ok(text) => text,
             Err(error) => return unreadable(error),
         };
-        let excerpt = text.excerpt(&NEEDED);
-        let message = match excerpt.parse() {
-            Ok(message) => message,
-            Err(error) => return unreadable(error),
-        };
-        let header = message.header();
-        let plan = if header.message_type.code == "ACK" || message.segment("MSA").is_some() {
+        let header = text.header();
+        let plan = if header.message_type.code == "ACK" || text.segment("MSA").is_some() {
             Err(Outcome::Acknowledgment)
         } else {
-            self.plan(&message, &header, body, arrival).map_err(Outcome::Refused)
+            self.plan(&text, &header, body, arrival).map_err(Outcome::Refused)
         };
         Read { header: Some(header), plan }
     }
 
     fn plan(
         &self,
-        message: &Message<'_>,
+        message: &Text,
         header: &Header,
         body: &Bytes,
         arrival: Timestamp,
@@ -134,7 +129,7 @@ impl Receiver {
             Ok(patients) => (patients, None),
             Err(complaint) => (Vec::new(), Some(complaint)),
         };
-        let party = |field| message.segment("MSH").map_or("", |msh| msh.field(field).raw());
+        let party = |field| message.segment("MSH").map_or("", |msh| msh.field(field));
         let source = format!("{}|{}", party(3), party(4));
         let text = match header.charset.decode(body) {
             Some(Cow::Owned(text)) => Bytes::from(text),
@@ -341,7 +336,7 @@ fn salvage(body: &[u8], error: &ParseError) -> Option<Header> {
         body.split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.trim_ascii().is_empty())?;
     let ascii: String = first.iter().filter(|byte| byte.is_ascii()).copied().map(char::from).collect();
     let text = Text::from_text(&ascii).ok()?;
-    Some(text.parse().ok()?.header())
+    Some(text.header())
 }
 
 /// A letter and two digits or letters, as all trigger events; also safe to log.
@@ -350,9 +345,6 @@ fn is_event(event: &str) -> bool {
         && event.starts_with(|first: char| first.is_ascii_uppercase())
         && event.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
-
-/// What is read of a message, beside MSH: segments, each up to a field. The rest is kept as it came.
-const NEEDED: [(&str, usize); 4] = [("EVN", 6), ("PID", 3), ("MRG", 1), ("MSA", 1)];
 
 /// MSH-12, table 0104.
 const VERSIONS: [&str; 15] = [

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::build::Repetition;
-use crate::{Charset, Message, Segment};
+use crate::{Charset, RawSegment, Text};
 
 /// MSH-9: message code, trigger event, message structure, such as `ADT^A28^ADT_A05`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,8 +52,8 @@ pub struct Header {
 }
 
 impl Header {
-    pub(crate) fn read(message: &Message<'_>) -> Self {
-        let charset = message.text().charset();
+    pub(crate) fn read(message: &Text) -> Self {
+        let charset = message.charset();
         let Some(msh) = message.segment("MSH") else { return Self { charset, ..Self::default() } };
         let field = |number| text(&msh, number, 1);
         Self {
@@ -89,14 +89,14 @@ impl fmt::Debug for Header {
     }
 }
 
-fn text(msh: &Segment<'_>, field: usize, component: usize) -> String {
-    msh.field(field).component(component).text().unwrap_or_default().into_owned()
+fn text(msh: &RawSegment<'_>, field: usize, component: usize) -> String {
+    msh.component(field, component).unwrap_or_default().into_owned()
 }
 
 /// A hierarchic designator, its components unescaped.
-fn party(msh: &Segment<'_>, number: usize) -> Repetition {
-    let field = msh.field(number).repetition(1);
-    (1..=field.len()).fold(Repetition::new(), |party, component| {
-        party.with(component, field.component(component).text().unwrap_or_default())
-    })
+fn party(msh: &RawSegment<'_>, number: usize) -> Repetition {
+    let Some(first) = msh.repetitions(number).next() else { return Repetition::new() };
+    (1..)
+        .zip(first.components())
+        .fold(Repetition::new(), |party, (component, value)| party.with(component, value.unwrap_or_default()))
 }

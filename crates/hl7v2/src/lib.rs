@@ -44,7 +44,7 @@ pub use escape::{escape, unescape};
 pub use header::{Header, MessageType};
 pub use location::Location;
 pub use message::{Component, Field, Message, Repetition, Segment, Subcomponent};
-pub use raw_segment::RawSegment;
+pub use raw_segment::{RawRepetition, RawSegment};
 pub use reply::{Reply, ReplyError};
 pub use separators::Separators;
 pub use text::Text;

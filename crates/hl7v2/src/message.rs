@@ -41,7 +41,7 @@ impl<'t> Message<'t> {
     /// The fields of MSH that say what the message is and how to answer it.
     #[must_use]
     pub fn header(&self) -> Header {
-        Header::read(self)
+        self.text.header()
     }
 
     /// The text this message was parsed from.

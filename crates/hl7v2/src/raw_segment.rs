@@ -57,13 +57,51 @@ impl<'t> RawSegment<'t> {
     /// null.
     #[must_use]
     pub fn component(&self, field: usize, number: usize) -> Option<Cow<'t, str>> {
-        let Separators { component, repetition, subcomponent, .. } = self.separators;
-        let first = self.field(field).split(repetition).next()?;
-        let raw = first.split(component).nth(number.checked_sub(1)?)?.split(subcomponent).next()?;
-        if raw.is_empty() || raw == NULL {
-            return None;
-        }
-        Some(unescape(raw, &self.separators, self.charset)).filter(|text| !text.is_empty())
+        self.repetitions(field).next()?.component(number)
+    }
+
+    /// The repetitions of a field, in order; none for an empty field.
+    pub fn repetitions(&self, field: usize) -> impl Iterator<Item = RawRepetition<'t>> + use<'t> {
+        let Self { separators, charset, .. } = *self;
+        let field = Some(self.field(field)).filter(|field| !field.is_empty());
+        field
+            .into_iter()
+            .flat_map(move |field| field.split(separators.repetition))
+            .map(move |raw| RawRepetition { raw, separators, charset })
+    }
+}
+
+/// A repetition in which a component is found when it is asked for.
+#[derive(Clone, Copy)]
+pub struct RawRepetition<'t> {
+    raw: &'t str,
+    separators: Separators,
+    charset: Charset,
+}
+
+impl<'t> RawRepetition<'t> {
+    /// First subcomponent of component `number`, unescaped; `None` where empty or null.
+    #[must_use]
+    pub fn component(&self, number: usize) -> Option<Cow<'t, str>> {
+        self.components().nth(number.checked_sub(1)?)?
+    }
+
+    /// The first subcomponent of each component, as [`component`](Self::component) has it.
+    pub(crate) fn components(&self) -> impl Iterator<Item = Option<Cow<'t, str>>> + use<'t> {
+        let Self { raw, separators, charset } = *self;
+        raw.split(separators.component).map(move |component| {
+            let raw = component.split(separators.subcomponent).next().unwrap_or_default();
+            if raw.is_empty() || raw == NULL {
+                return None;
+            }
+            Some(unescape(raw, &separators, charset)).filter(|text| !text.is_empty())
+        })
+    }
+}
+
+impl fmt::Debug for RawRepetition<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawRepetition").field("bytes", &self.raw.len()).finish()
     }
 }
 
@@ -119,6 +157,13 @@ mod tests {
                 // MSH-1 and MSH-2 are no values.
                 for field in if ours.name() == "MSH" { 3..24 } else { 0..24 } {
                     prop_assert_eq!(ours.field(field), theirs.field(field).raw(), "field {}", field);
+                    let repetitions: Vec<_> = theirs.field(field).repetitions().collect();
+                    prop_assert_eq!(ours.repetitions(field).count(), repetitions.len());
+                    for (ours, theirs) in ours.repetitions(field).zip(repetitions) {
+                        for component in 0..6 {
+                            prop_assert_eq!(ours.component(component), theirs.component(component).text());
+                        }
+                    }
                     for component in 0..6 {
                         let whole = theirs.field(field).component(component).text();
                         prop_assert_eq!(ours.component(field, component), whole, "{}.{}", field, component);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Charset, Message, ParseError, RawSegment, Separators};
+use crate::{Charset, Header, Message, ParseError, RawSegment, Separators};
 
 /// The text of one message in normal form: decoded, segments separated by single CRs, no blank lines, no byte
 /// order mark, every segment with a valid name and a field separator, MSH-2 of four characters.
@@ -67,30 +67,6 @@ impl Text {
         Ok(Self { text, separators, charset })
     }
 
-    /// The same message without the segments that are not named, each of the others up to this field, and at least to
-    /// the first; MSH is whole. For whoever needs a few fields of a message: what is left out need not be parsed.
-    ///
-    /// ```
-    /// let text = hl7v2::Text::from_text("MSH|^~\\&|A\rEVN|A31|2024\rPID|1||7^^^^FW||Doe\rZZZ|1\r").unwrap();
-    /// assert_eq!(text.excerpt(&[("PID", 3)]).as_str(), "MSH|^~\\&|A\rPID|1||7^^^^FW");
-    /// ```
-    #[must_use]
-    pub fn excerpt(&self, segments: &[(&str, usize)]) -> Self {
-        let field = self.separators.field;
-        let mut all = self.text.split('\r');
-        let mut text = all.next().unwrap_or_default().to_owned();
-        for segment in all {
-            let Some((_, last)) = segments.iter().find(|(name, _)| segment.starts_with(name)) else {
-                continue;
-            };
-            // After the name, and after each field but the last of all, stands a separator.
-            let end = segment.match_indices(field).nth((*last).max(1)).map_or(segment.len(), |(end, _)| end);
-            text.push('\r');
-            text.push_str(segment.get(..end).unwrap_or_default());
-        }
-        Self { text, ..*self }
-    }
-
     /// Splits the text into segments and fields.
     ///
     /// # Errors
@@ -103,6 +79,12 @@ impl Text {
     pub fn segments(&self) -> impl Iterator<Item = RawSegment<'_>> {
         let Self { text, separators, charset } = self;
         text.split('\r').map(|raw| RawSegment { raw, separators: *separators, charset: *charset })
+    }
+
+    /// The fields of MSH that say what the message is and how to answer it.
+    #[must_use]
+    pub fn header(&self) -> Header {
+        Header::read(self)
     }
 
     /// The first segment of that name, not taken apart.

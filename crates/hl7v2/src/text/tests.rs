@@ -65,19 +65,6 @@ fn esc_6_the_charset_is_declared_or_guessed() {
 }
 
 #[test]
-fn an_excerpt_reads_as_the_whole_up_to_its_fields() {
-    let segments = "EVN||2024\rPID|1||7^^^^FW~8||Doe\rMSA\rMRG|9|2\rMRG|10";
-    let whole = text(&format!("{HEADER}\r{segments}")).unwrap();
-    let part = whole.excerpt(&[("PID", 3), ("MSA", 0), ("MRG", 1), ("NK1", 2)]);
-    let part = part.parse().unwrap();
-    let names: Vec<_> = part.segments().map(|segment| segment.name()).collect();
-    assert_eq!(names, ["MSH", "PID", "MSA", "MRG", "MRG"]);
-    let raw: Vec<_> = part.segments().skip(1).map(|segment| segment.raw()).collect();
-    assert_eq!(raw, ["PID|1||7^^^^FW~8", "MSA|", "MRG|9", "MRG|10"]);
-    assert_eq!(part.header(), whole.parse().unwrap().header());
-}
-
-#[test]
 fn debug_shows_no_value() {
     assert_eq!(format!("{:?}", text(HEADER).unwrap()), "Text { bytes: 52, charset: Utf8 }");
 }
