@@ -340,7 +340,7 @@ fn a_server_stamps_what_it_was_given() {
     // The second is not ordinary.
     for given in [given.clone(), {
         let mut given = given;
-        given["photo"] = json!([{ "title": "x" }]);
+        given["extension"] = json!([{ "url": "http://a.example", "valueUri": "http://b.example" }]);
         given
     }] {
         let json = serde_json::to_vec(&given).expect("JSON");
