@@ -5,7 +5,7 @@ mod content;
 use std::borrow::Cow;
 use std::fmt;
 
-use content::{ComponentContent, RepetitionContent, SegmentContent};
+use content::{FieldContent, SegmentContent};
 
 use crate::{Header, ParseError, Text, unescape};
 
@@ -76,8 +76,11 @@ impl<'m> Segment<'m> {
     #[must_use]
     pub fn field(&self, number: usize) -> Field<'m> {
         let content = number.checked_sub(1).and_then(|index| self.content.fields.get(index));
-        let raw = content.map_or("", |content| content.raw);
-        let parts = content.and_then(|content| content.repetitions.as_deref());
+        let (raw, parts) = match content {
+            Some(FieldContent::Value(value)) => (*value, None),
+            Some(FieldContent::Parts(parts)) => (parts.raw_value(), Some(parts)),
+            None => ("", None),
+        };
         Field { raw, parts, text: self.text }
     }
 
@@ -105,7 +108,7 @@ impl<'m> Segment<'m> {
 pub struct Field<'m> {
     raw: &'m str,
     /// Where it is more than one value.
-    parts: Option<&'m [RepetitionContent<'m>]>,
+    parts: Option<&'m hl7_parser::message::Field<'m>>,
     text: &'m Text,
 }
 
@@ -113,16 +116,15 @@ impl<'m> Field<'m> {
     /// Its repetitions, in order; none for an empty field. An empty repetition between others is kept.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
         let field = *self;
-        let count = field.parts.map_or(usize::from(!field.raw.is_empty()), |parts| parts.len());
+        let count = field.parts.map_or(usize::from(!field.raw.is_empty()), |parts| parts.repeats.len());
         (1..=count).map(move |number| field.repetition(number))
     }
 
     /// Repetition `number`, from 1.
     #[must_use]
     pub fn repetition(&self, number: usize) -> Repetition<'m> {
-        let content = self.parts.and_then(|parts| parts.get(number.checked_sub(1)?));
-        let raw = content.map_or_else(|| self.only(number), |content| content.raw);
-        let parts = content.and_then(|content| content.components.as_deref());
+        let parts = self.parts.and_then(|parts| parts.repeats.get(number.checked_sub(1)?));
+        let raw = parts.map_or_else(|| self.only(number), |parts| parts.raw_value());
         Repetition { raw, parts, text: self.text }
     }
 
@@ -144,7 +146,7 @@ impl<'m> Field<'m> {
 pub struct Repetition<'m> {
     raw: &'m str,
     /// Where it is more than one value.
-    parts: Option<&'m [ComponentContent<'m>]>,
+    parts: Option<&'m hl7_parser::message::Repeat<'m>>,
     text: &'m Text,
 }
 
@@ -152,16 +154,15 @@ impl<'m> Repetition<'m> {
     /// Component `number`, from 1.
     #[must_use]
     pub fn component(&self, number: usize) -> Component<'m> {
-        let content = self.parts.and_then(|parts| parts.get(number.checked_sub(1)?));
-        let raw = content.map_or_else(|| self.only(number), |content| content.raw);
-        let parts = content.and_then(|content| content.parts.as_deref());
+        let parts = self.parts.and_then(|parts| parts.components.get(number.checked_sub(1)?));
+        let raw = parts.map_or_else(|| self.only(number), |parts| parts.raw_value());
         Component { raw, parts, text: self.text }
     }
 
     /// How many components are written.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.parts.map_or(usize::from(!self.raw.is_empty()), |parts| parts.len())
+        self.parts.map_or(usize::from(!self.raw.is_empty()), |parts| parts.components.len())
     }
 
     /// First subcomponent of the first component, unescaped; `None` where empty or null.
