@@ -323,6 +323,9 @@ impl Queue for SqsQueue {
 
     /// Ten in a call, the calls beside each other.
     async fn delete_all(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        if let [receipt] = receipts {
+            return vec![self.delete(receipt).await];
+        }
         let plain: Vec<_> = receipts.iter().filter(|receipt| dead::handle(receipt).is_none()).collect();
         let calls = plain.chunks(MAX_BATCH).map(|batch| remove_batch(&self.client, &self.url, batch));
         let mut removed = join_all(calls).await.into_iter().flatten();
