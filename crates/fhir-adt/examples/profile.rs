@@ -25,6 +25,9 @@ fn main() {
             "to-adt" => {
                 black_box(subject::to_adt(&mapper, &subject.json));
             }
+            "write" => {
+                black_box(subject::write(&mapper, &subject.json));
+            }
             "parse" => {
                 black_box(hl7_parser::Message::parse(&subject.er7).expect("a message"));
             }

@@ -27,9 +27,15 @@ pub(crate) fn mapper() -> Mapper {
     Mapper::new(MappingConfig::default()).expect("the defaults are valid")
 }
 
-/// FHIR → ER7 as the hook does it, from the bytes of a request.
+/// FHIR → ER7, from the bytes of a request.
 pub(crate) fn to_adt(mapper: &Mapper, json: &[u8]) -> Conversion {
     let write = JsonWrite { json, interaction: Interaction::Update, stamp: None, read_back: false };
+    mapper.patient_json_to_adt(&write, &context()).expect("valid input")
+}
+
+/// As the hook does it: the message, and what a reader of the message will see, as JSON.
+pub(crate) fn write(mapper: &Mapper, json: &[u8]) -> Conversion {
+    let write = JsonWrite { json, interaction: Interaction::Update, stamp: None, read_back: true };
     mapper.patient_json_to_adt(&write, &context()).expect("valid input")
 }
 
