@@ -19,6 +19,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use data_encoding::HEXLOWER;
 use hl7v2::Acknowledgment;
 use queue::Envelope;
 use sha2::{Digest as _, Sha256};
@@ -107,8 +108,8 @@ impl Ledger {
         let code = acknowledgment.map_or("", |ack| ack.code.as_str());
         let error = acknowledgment.and_then(|ack| ack.errors.first()).map(|error| error.code.to_string());
         let error = error.unwrap_or_default();
-        let raw = acknowledgment.map(|ack| hex(&Sha256::digest(&ack.raw))).unwrap_or_default();
-        let digest = hex(&digest.0);
+        let raw = acknowledgment.map(|ack| HEXLOWER.encode(&Sha256::digest(&ack.raw))).unwrap_or_default();
+        let digest = HEXLOWER.encode(&digest.0);
         Some(format!("{digest}\t{now}\t{control_id}\t{code}\t{error}\t{attempts}\t{raw}\n"))
     }
 
@@ -179,10 +180,6 @@ fn check_version(line: &str) -> io::Result<()> {
         ))),
         Some(_) | None => Ok(()),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
