@@ -16,6 +16,7 @@
 //! ```
 
 use std::{
+    collections::BTreeSet,
     io,
     net::SocketAddr,
     sync::Arc,
@@ -56,6 +57,8 @@ pub struct Call {
     pub at: Instant,
     /// The HTTP status, `None` when there was no answer.
     pub status: Option<u16>,
+    /// The receipt handles it named.
+    pub receipts: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -167,6 +170,13 @@ impl AwsStub {
         self.shared.state.lock().calls.iter().filter(|call| call.operation == operation).count()
     }
 
+    /// How many messages somebody asked to delete, one at a time or in batches, answered or not.
+    pub fn deletes_asked(&self) -> usize {
+        let state = self.shared.state.lock();
+        let deletes = state.calls.iter().filter(|call| call.operation.starts_with("DeleteMessage"));
+        deletes.flat_map(|call| &call.receipts).collect::<BTreeSet<_>>().len()
+    }
+
     /// Waits until `condition` holds for the stub; false when the deadline passed before.
     pub async fn wait_until(&self, deadline: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {
         self.shared.state.wait_until(deadline, || condition(self)).await
@@ -187,8 +197,14 @@ impl Shared {
         } else {
             s3::operation(request)
         };
+        let receipts = sqs::receipts(&request.body);
         let (index, fault) = self.state.change(|state| {
-            state.calls.push(Call { operation: operation.clone(), at: Instant::now(), status: None });
+            state.calls.push(Call {
+                operation: operation.clone(),
+                at: Instant::now(),
+                status: None,
+                receipts,
+            });
             if let Some(heads) = &mut state.heads {
                 heads.push(head(request));
             }

@@ -66,6 +66,13 @@ pub(super) fn parameters(body: &[u8]) -> String {
     Value::Array(all).to_string()
 }
 
+/// The receipt handles a call names; none for bytes that are no call to SQS.
+pub(super) fn receipts(body: &[u8]) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let named = std::iter::once(&body).chain(entries(&body));
+    named.filter_map(|one| one["ReceiptHandle"].as_str()).map(str::to_owned).collect()
+}
+
 /// An error answer as SQS words it.
 pub(super) fn error(status: u16, code: &str, message: &str) -> Response {
     let body = json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": message });

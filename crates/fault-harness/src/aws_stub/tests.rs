@@ -81,6 +81,26 @@ async fn an_expired_receipt_is_refused() {
 }
 
 #[tokio::test]
+async fn deletes_are_counted_by_message_and_not_by_attempt() {
+    let stub = AwsStub::start().await.expect("started");
+    let url = stub.create_queue("q.fifo");
+    for group in ["a", "b"] {
+        sqs(&stub, "SendMessage", message(&url, group, "1")).await.expect("sent");
+    }
+    let [(_, a), (_, b)] = <[_; 2]>::try_from(receive(&stub, &url).await).expect("two");
+    stub.fail(Fault::always("DeleteMessage", FaultKind::Status(500, "InternalError")));
+    for _ in 0..2 {
+        sqs(&stub, "DeleteMessage", json!({ "QueueUrl": url, "ReceiptHandle": a })).await.expect("an answer");
+    }
+    assert_eq!(stub.deletes_asked(), 1, "refused twice");
+    let entries = json!([{ "Id": "0", "ReceiptHandle": a }, { "Id": "1", "ReceiptHandle": b }]);
+    sqs(&stub, "DeleteMessageBatch", json!({ "QueueUrl": url, "Entries": entries }))
+        .await
+        .expect("an answer");
+    assert_eq!(stub.deletes_asked(), 2);
+}
+
+#[tokio::test]
 async fn a_long_poll_wakes_when_a_message_arrives() {
     let stub = AwsStub::start().await.expect("started");
     let url = stub.create_queue("q.fifo");
