@@ -32,14 +32,13 @@ use async_trait::async_trait;
 use aws_sdk_sqs::{
     Client,
     config::{StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
-    error::{ProvideErrorMetadata, SdkError},
+    error::ProvideErrorMetadata,
     operation::receive_message::builders::ReceiveMessageFluentBuilder,
     types::{
         BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
         Message, MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName,
     },
 };
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use futures::future::join_all;
 use tokio::sync::{OnceCell, oneshot};
 use tokio_util::task::TaskTracker;
@@ -49,14 +48,18 @@ use crate::{
     QueueError, Receipt, Sent, SqsConfig, Statistics,
 };
 
+mod client;
 mod dead;
 mod examine;
 mod message;
 mod parking;
+mod refusal;
 
 use self::{
+    client::client,
     message::{delivery, to_attributes},
     parking::Parking,
+    refusal::{is_stale, leased, unavailable},
 };
 
 /// Attributes count against the size of a message; they are never longer than this together.
@@ -421,33 +424,6 @@ impl fmt::Debug for SqsQueue {
     }
 }
 
-/// A client whose calls end within `limit`, retries included.
-async fn client(limit: Duration, endpoint_url: Option<&str>) -> Client {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .build_https();
-    let mut loader =
-        aws_config::from_env().http_client(http).timeout_config(limits(limit)).retry_config(retries(limit));
-    if let Some(url) = endpoint_url {
-        loader = loader.endpoint_url(url);
-    }
-    Client::new(&loader.load().await)
-}
-
-fn limits(limit: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(limit / 2)
-        .operation_attempt_timeout(limit / 2)
-        .operation_timeout(limit)
-        .build()
-}
-
-/// Three attempts whose pauses are short beside `limit` (at most 15 % together), so that a call ends with what the
-/// last attempt met and not with the end of its time. The pauses of the SDK take up to 3 s.
-fn retries(limit: Duration) -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(limit / 20)
-}
-
 async fn poll(request: ReceiveMessageFluentBuilder) -> Result<Vec<Delivery>, QueueError> {
     fetch(request).await?.into_iter().map(delivery).collect()
 }
@@ -518,43 +494,6 @@ async fn change(
 /// Whole seconds, rounded up.
 fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
-}
-
-/// Errors of calls that present a receipt.
-fn leased<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
-    if error.code().is_some_and(is_stale) { QueueError::Stale } else { unavailable(error) }
-}
-
-/// FIFO queues answer `InvalidParameterValue` when the receipt handle has expired.
-fn is_stale(code: &str) -> bool {
-    matches!(
-        code,
-        "ReceiptHandleIsInvalid"
-            | "InvalidParameterValue"
-            | "MessageNotInflight"
-            | "AWS.SimpleQueueService.MessageNotInflight"
-    )
-}
-
-/// The code SQS answered or the kind of failure; never its text, which may quote parameters.
-fn unavailable<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
-    let reason = match error {
-        SdkError::ServiceError(service) => match service.err().code() {
-            Some(code) => format!("SQS answered {code}"),
-            None => "SQS answered with an error".to_owned(),
-        },
-        SdkError::TimeoutError(_) => "SQS did not answer in time".to_owned(),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            "connecting to SQS took too long".to_owned()
-        }
-        SdkError::DispatchFailure(failure) if failure.is_io() => "SQS cannot be reached".to_owned(),
-        SdkError::DispatchFailure(_) => {
-            "the request to SQS could not be made (credentials, endpoint)".to_owned()
-        }
-        SdkError::ResponseError(_) => "the answer of SQS cannot be read".to_owned(),
-        _ => "the request to SQS could not be built".to_owned(),
-    };
-    QueueError::Unavailable { reason }
 }
 
 #[cfg(test)]

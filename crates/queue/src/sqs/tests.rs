@@ -1,13 +1,18 @@
 //! What SQS answers when something is wrong, by a stub that speaks HTTP.
 
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{message::*, *};
+use super::{
+    client::{limits, retries},
+    message::*,
+    *,
+};
 use crate::{Attributes, GroupId};
 
 #[test]
