@@ -74,7 +74,7 @@ export class BridgeTask extends Construct {
       logging: LogDrivers.awsLogs({ logGroup, streamPrefix: service }),
       readonlyRootFilesystem: true,
       user: '65532:65532',
-      // The services need 25 s at most from SIGTERM to their end.
+      // The services need 25 s at most from SIGTERM to their end, unless their settings ask for more (sender.drain).
       stopTimeout: Duration.seconds(30),
       // Alive, not ready: a task that is replaced because SQS or S3 is away does not bring them back.
       healthCheck: {

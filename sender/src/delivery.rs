@@ -210,7 +210,7 @@ async fn exchange(shared: &Shared, open: &mut Open, held: &mut Held, asked: Aske
     let application_wanted = asked.application;
     let sent = Instant::now();
     let deadline = Instant::now() + shared.connector.timeouts().acknowledgment;
-    let mut cut_off = std::pin::pin!(shared.cut_off());
+    let mut cut_off = std::pin::pin!(shared.cut_off.reached());
     let (mut stray, mut foreign) = (0, 0);
     loop {
         let frame = tokio::select! {

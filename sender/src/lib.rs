@@ -28,6 +28,7 @@ mod breaker;
 pub mod config;
 mod confirm;
 mod connection;
+mod cut_off;
 mod delivery;
 mod disposition;
 mod error;

@@ -1,6 +1,6 @@
 //! The sender as a process of its own. `sender health [--ready]` asks a running one.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use clock::Clock;
 use sender::{Dependencies, config::ServiceConfig};
@@ -8,9 +8,6 @@ use service::{
     health::{Health, Question},
     traces::Traces,
 };
-
-/// SIGTERM to exit at most; below the 30 s after which ECS kills.
-const GRACE: Duration = Duration::from_secs(25);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -41,6 +38,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         let queue = ready.clone();
         async move { queue.ready().await }
     });
+    let grace = service::grace(config.sender.drain);
     let work = async {
         let sending = sender::run(config.sender, deps, shutdown.clone());
         let result = config.health.serve_while(health, sending).await.map_err(anyhow::Error::from);
@@ -50,7 +48,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         result
     };
-    let code = service::drain(work, shutdown.clone(), GRACE).await;
+    let code = service::drain(work, shutdown.clone(), grace).await;
     traces.end().await;
     Ok(code)
 }

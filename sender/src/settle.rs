@@ -139,7 +139,7 @@ pub(crate) fn repeat(shared: &Arc<Shared>, held: Held, removal: Removal) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(jittered(REPEAT.0, REPEAT.1, tries)) => {}
-                () = beside.cut_off() => break,
+                () = beside.cut_off.reached() => break,
             }
             if try_remove(&beside, &held, &removal).await {
                 break;

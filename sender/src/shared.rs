@@ -22,6 +22,7 @@ use crate::{
     application::Awaiting,
     breaker::{Breaker, State},
     config::Config,
+    cut_off::CutOff,
     leaving::{Leaver, Leavers},
     ledger::Ledger,
     metrics::Metrics,
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) stop_point: StopPoint,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) cut_off: CutOff,
     pub(crate) counts: Counts,
     pub(crate) metrics: Metrics,
     /// Messages that are settled beside the connections.
@@ -85,6 +87,7 @@ impl Shared {
         let (table, counts) = (Mutex::default(), Counts::default());
         let (beside, awaiting, clock_watch) = (TaskTracker::new(), Awaiting::default(), Mutex::default());
         let Dependencies { queue, clock } = dependencies;
+        let drain = config.drain;
         Self {
             config,
             queue,
@@ -92,6 +95,7 @@ impl Shared {
             ledger,
             stop_point,
             _turn: turn,
+            cut_off: CutOff::new(shutdown.clone(), drain),
             shutdown,
             counts,
             metrics: Metrics::new(),
@@ -284,12 +288,6 @@ impl Shared {
             }
             turned.await;
         }
-    }
-
-    /// Completes `drain` after shutdown was asked for.
-    pub(crate) async fn cut_off(&self) {
-        self.shutdown.cancelled().await;
-        tokio::time::sleep(self.config.drain).await;
     }
 
     /// Hands messages back to the queue. A failure is not worse than the lease running out.

@@ -1,6 +1,6 @@
 //! The FHIR hook as a process of its own. `transform health [--ready]` asks a running one, over plain HTTP.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clock::Clock;
@@ -62,13 +62,14 @@ async fn start(settings: Settings, source: Source) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(settings.hook.listen).await.context("hook.listen")?;
     let shutdown = service::shutdown_on_signal()?;
     tracing::info!(listen = %listener.local_addr()?, "the hook listens");
+    let grace = service::grace(settings.hook.drain_timeout);
     let config = Config { hook: settings.hook, message: settings.message };
     let health = health(&queue, &store, &shutdown);
     let dependencies = Dependencies { queue: Arc::clone(&queue), store, clock: Clock::system() };
     let followed = source.file().map(|file| FollowedMessage::new(file.to_owned(), message(source.clone())));
     let serving = transform::run_following(config, followed, dependencies, listener, shutdown.clone());
     let work = async { anyhow::Ok(settings.health.serve_while(health, serving).await??) };
-    let code = service::drain(work, shutdown, GRACE).await;
+    let code = service::drain(work, shutdown, grace).await;
     queue.close().await.context("queue")?;
     Ok(code)
 }
@@ -99,6 +100,3 @@ fn health(queue: &Arc<dyn Queue>, store: &Arc<dyn MessageStore>, shutdown: &Canc
             async move { if draining { Err("draining") } else { Ok(()) } }
         })
 }
-
-/// Shorter than the 30 s that ECS waits before it kills.
-const GRACE: Duration = Duration::from_secs(25);

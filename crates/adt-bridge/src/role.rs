@@ -1,12 +1,6 @@
 //! `adt-bridge hook | sender | receiver`: one service in this process, configured from the common file.
 
-use std::{
-    path::Path,
-    pin::Pin,
-    process::ExitCode,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, pin::Pin, process::ExitCode, sync::Arc, time::SystemTime};
 
 use clock::Clock;
 use service::{health::Health, traces::Traces};
@@ -45,6 +39,7 @@ pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
     let queue = dependencies.queue.clone();
     let health =
         Health::new().check("queue", ready_queue(&queue)).check("store", ready_store(&dependencies.store));
+    let grace = service::grace(config.hook.drain_timeout);
     let work = async {
         let told = config.health;
         let config = transform::Config { hook: config.hook, message: config.message };
@@ -53,7 +48,7 @@ pub(crate) async fn hook(cli: &Cli) -> Result<ExitCode, Failure> {
         close(queue).await;
         result?.map_err(anyhow::Error::from)
     };
-    let code = service::drain(work, shutdown.clone(), GRACE).await;
+    let code = service::drain(work, shutdown.clone(), grace).await;
     traces.end().await;
     Ok(code)
 }
@@ -83,6 +78,7 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
         tasks.spawn(admin.serve(operated, settled.clone()));
     }
     tasks.close();
+    let grace = service::grace(config.sender.drain);
     let work = async {
         let dependencies = sender::Dependencies { queue: queue.clone(), clock: Clock::system() };
         let health = Health::new().check("queue", ready_queue(&queue));
@@ -95,7 +91,7 @@ pub(crate) async fn sender(cli: &Cli, arguments: &SenderArgs) -> Result<ExitCode
         close(queue).await;
         result?.map_err(anyhow::Error::from)
     };
-    let code = service::drain(work, shutdown.clone(), GRACE).await;
+    let code = service::drain(work, shutdown.clone(), grace).await;
     traces.end().await;
     Ok(code)
 }
@@ -133,10 +129,11 @@ pub(crate) async fn receiver(cli: &Cli, arguments: &ReceiverArgs) -> Result<Exit
     };
     let equipment = test_hl7_server::Equipment { inspection, exit: Some(exit), admin: None };
     let health = Health::new().check("store", ready_store(&dependencies.store));
+    let drain = config.receiver.drain;
     let serving =
         test_hl7_server::run_with(config.receiver, dependencies, listeners, equipment, shutdown.clone());
     let work = async { anyhow::Ok(config.health.serve_while(health, serving).await??) };
-    let code = service::drain(work, shutdown, GRACE).await;
+    let code = service::drain(work, shutdown, drain).await;
     traces.end().await;
     Ok(code)
 }
@@ -190,7 +187,5 @@ async fn close(queue: Arc<dyn queue::Queue>) {
     }
 }
 
-/// Shorter than the 30 s that schedulers wait before they kill.
-const GRACE: Duration = Duration::from_secs(25);
 /// The folder that the defaults point into.
 const DATA: &str = ".adt-bridge";

@@ -1,6 +1,6 @@
 //! `adt-bridge up`: everything on this machine, until a signal.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, path::Path, process::ExitCode};
 
 use serde_json::json;
 use service::traces::Traces;
@@ -39,6 +39,7 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
     let traces = Traces::start(&config.traces, "adt-bridge")?;
     // Before anything is opened, so that a signal during the start is not lost.
     let shutdown = service::shutdown_on_signal()?;
+    let grace = service::grace(config.hook.drain_timeout.max(config.sender.drain)).max(config.receiver.drain);
     let mut stack = Stack::prepare(config, &arguments.data_dir, listen).await?;
     stack.message = message;
     let start = if arguments.json {
@@ -47,7 +48,7 @@ pub(crate) async fn run(cli: &Cli, arguments: &UpArgs) -> Result<ExitCode, Failu
         as_text(&stack, &arguments.data_dir)
     };
     output::line(start)?;
-    let code = service::drain(stack.run(shutdown.clone()), shutdown, GRACE).await;
+    let code = service::drain(stack.run(shutdown.clone()), shutdown, grace).await;
     traces.end().await;
     Ok(code)
 }
@@ -144,6 +145,3 @@ fn as_text(stack: &Stack, data: &Path) -> String {
 fn is(address: &str, listener: SocketAddr) -> bool {
     address.parse::<SocketAddr>().is_ok_and(|address| address.port() == listener.port())
 }
-
-/// Shorter than the 30 s that schedulers wait before they kill.
-const GRACE: Duration = Duration::from_secs(25);

@@ -23,7 +23,7 @@
 //!     Err(_) => return std::process::ExitCode::FAILURE,
 //! };
 //! let work = async { Ok::<(), std::io::Error>(()) };
-//! service::drain(work, shutdown, Duration::from_secs(25)).await
+//! service::drain(work, shutdown, service::grace(Duration::from_secs(20))).await
 //! # }
 //! ```
 
@@ -37,4 +37,4 @@ mod shutdown;
 pub mod telemetry;
 pub mod traces;
 
-pub use shutdown::{Finished, drain, shutdown_on_signal};
+pub use shutdown::{Finished, drain, grace, shutdown_on_signal};

@@ -82,6 +82,17 @@ where
     }
 }
 
+/// What [`drain`] is given by a service that itself drains for so long at most: that, and time for what comes after it.
+/// At least 25 s, so that whatever is drained in less ends before the 30 s after which schedulers kill.
+#[must_use]
+pub fn grace(drained_in: Duration) -> Duration {
+    LEAST_GRACE.max(drained_in.saturating_add(AFTER_DRAIN))
+}
+
+const LEAST_GRACE: Duration = Duration::from_secs(25);
+/// For the last calls to queue and store.
+const AFTER_DRAIN: Duration = Duration::from_secs(5);
+
 /// 128 + SIGINT.
 const EXIT_INTERRUPTED: i32 = 130;
 /// 128 + SIGTERM.
@@ -113,6 +124,13 @@ mod tests {
     async fn failed_work_is_a_failure() {
         let failed = async { Err::<(), _>(io::Error::other("no")) };
         assert!(same(drain(failed, CancellationToken::new(), Duration::ZERO).await, ExitCode::FAILURE));
+    }
+
+    #[test]
+    fn a_long_drain_is_not_cut_short() {
+        let seconds = |drained_in| grace(Duration::from_secs(drained_in)).as_secs();
+        assert_eq!([0, 20, 60].map(seconds), [25, 25, 65]);
+        assert_eq!(grace(Duration::MAX), Duration::MAX);
     }
 
     #[tokio::test(start_paused = true)]
