@@ -118,7 +118,6 @@ struct State {
     connections: Vec<ConnectionRecord>,
     seen: HashMap<String, u64>,
     stored: u64,
-    previous: String,
     script: Script,
     security: Security,
 }

@@ -140,10 +140,13 @@ impl Rig {
     pub(crate) async fn judge(&self, endpoint: &Endpoint, ambiguous: u64) -> Verdict {
         let stored = endpoint.stored();
         for control_id in self.queue.deleted() {
-            assert!(
-                stored.iter().any(|one| one.control_id == control_id),
-                "{control_id} deleted, never stored"
-            );
+            let received = || {
+                let all = endpoint.received();
+                let of_it = all.windows(2).filter(|pair| pair[1].control_id == control_id);
+                of_it.map(|pair| format!("\n{:?} after {:?}", pair[1], pair[0])).collect::<String>()
+            };
+            let is_stored = stored.iter().any(|one| one.control_id == control_id);
+            assert!(is_stored, "{control_id} deleted, never stored: {}", received());
         }
         let evidence = Evidence {
             accepted: self.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone(),

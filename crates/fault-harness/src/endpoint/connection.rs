@@ -192,8 +192,10 @@ impl Connection<'_> {
                 stored: None,
                 replies: Vec::new(),
             };
+            let other = state.received.iter().rev().find(|one| one.control_id != own);
+            let previous = other.map(|one| one.control_id.clone()).unwrap_or_default();
             state.received.push(received);
-            (number, steps, std::mem::replace(&mut state.previous, own.clone()))
+            (number, steps, previous)
         });
         for step in steps {
             match step {

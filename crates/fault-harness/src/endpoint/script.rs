@@ -99,7 +99,7 @@ pub enum AckId {
     Own,
     /// None.
     Blank,
-    /// The one before, on any connection.
+    /// The last other one before, on any connection; sends of this one do not count.
     Previous,
     /// This one.
     Other(String),

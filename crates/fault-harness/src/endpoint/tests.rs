@@ -81,6 +81,19 @@ async fn follows_its_rules_in_order_and_uses_them_up() {
 }
 
 #[tokio::test]
+async fn the_previous_message_is_never_the_one_that_is_answered() {
+    let refuse = vec![Step::Reply(Reply::new("AE"))];
+    let script = Script::always(vec![Step::Reply(Reply::new("AA").names(AckId::Previous))]);
+    let endpoint = Endpoint::start(script.clone()).await.expect("started");
+    let mut client = Client::connect(&endpoint).await;
+    client.exchange("m1").await.expect("a reply");
+    endpoint.script(Script::always(refuse));
+    client.exchange("m2").await.expect("a reply");
+    endpoint.script(script);
+    assert!(client.exchange("m2").await.expect("a reply").ends_with("MSA|AA|m1\r"), "m2 came before, too");
+}
+
+#[tokio::test]
 async fn holds_ends_and_stalls() {
     let script = Script::accept()
         .rule(When::Nth(1), vec![Step::Hold, Step::Store, Step::End(Close::Fin)])
