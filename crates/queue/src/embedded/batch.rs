@@ -4,7 +4,7 @@ use rusqlite::{Transaction, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
-    core::Core,
+    core::{self, Core},
     dead,
     rows::{self, database_error, signed},
 };
@@ -72,7 +72,7 @@ impl Batch {
         if self.sends.is_empty() && self.removals.is_empty() {
             return Ok(());
         }
-        let room = self.sends.is_empty() || (core.reserve.ensure() && core.has_room()?);
+        let room = self.sends.is_empty() || core.reserve.ensure();
         let sends = if room { self.sends.as_slice() } else { &[] };
         let written = match write(core, sends, &self.removals) {
             // No space: the sends are refused, the removals must still be recorded.
@@ -144,6 +144,8 @@ fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite:
     let now_ms = core.now_ms();
     let window_ms = core.config.deduplication_seconds * 1000;
     let transaction = core.connection.transaction()?;
+    let room = sends.is_empty() || core::has_room(&transaction, core.config.max_file_bytes)?;
+    let sends = if room { sends } else { &[] };
     for removal in removals {
         match &removal.letter {
             Some(letter) => dead::bury(&transaction, removal.sequence, letter, now_ms)?,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clock::{Clock, Moment};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, params};
 
 use super::{
     backlog::Backlog,
@@ -109,11 +109,7 @@ impl Core {
             }
         }
         let mut deliveries = Vec::with_capacity(tickets.len());
-        for ticket in tickets {
-            let stored = match self.fresh.take(ticket.sequence) {
-                Some(envelope) => Stored::fresh(ticket.sequence, envelope),
-                None => self.read(ticket.sequence)?,
-            };
+        for (ticket, stored) in tickets.iter().copied().zip(self.read_all(&tickets)?) {
             if !stored.intact {
                 tracing::error!(queue.sequence = ticket.sequence, "message damaged on disk, dead-lettered");
                 self.scheduler.remove(ticket)?;
@@ -170,17 +166,9 @@ impl Core {
 
     /// Whether a send would find room.
     pub(super) fn ready(&mut self) -> Result<(), QueueError> {
-        if self.reserve.ensure() && self.has_room()? { Ok(()) } else { Err(QueueError::Full) }
-    }
-
-    /// Whether the database may grow.
-    pub(super) fn has_room(&self) -> Result<bool, QueueError> {
-        let value = |sql| self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).map(unsigned);
-        let used = || {
-            let free = value("PRAGMA freelist_count")?;
-            Ok(value("PRAGMA page_count")?.saturating_sub(free) * value("PRAGMA page_size")?)
-        };
-        Ok(used().map_err(|error| database_error(&error))? < self.config.max_file_bytes)
+        let room = has_room(&self.connection, self.config.max_file_bytes);
+        let room = room.map_err(|error| database_error(&error))?;
+        if self.reserve.ensure() && room { Ok(()) } else { Err(QueueError::Full) }
     }
 
     /// Writes what is left to write and moves the WAL into the database.
@@ -195,17 +183,31 @@ impl Core {
         close().map_err(|error: rusqlite::Error| database_error(&error))
     }
 
-    /// Reads one message.
-    pub(super) fn read(&self, sequence: u64) -> Result<Stored, QueueError> {
+    /// The messages on lease, from memory or in one transaction: each would lock and unlock the log by itself.
+    fn read_all(&mut self, tickets: &[Ticket]) -> Result<Vec<Stored>, QueueError> {
         let sql = format!("SELECT {COLUMNS} FROM message WHERE seq = ?1");
-        let read =
-            || self.connection.prepare_cached(&sql)?.query_row(params![sequence.cast_signed()], Stored::read);
-        read().map_err(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows | rusqlite::Error::InvalidColumnType(..) => {
-                QueueError::Corrupt { reason: format!("message {sequence} cannot be read") }
+        let mut messages = Vec::with_capacity(tickets.len());
+        let mut reading = None;
+        for Ticket { sequence, .. } in tickets {
+            if let Some(envelope) = self.fresh.take(*sequence) {
+                messages.push(Stored::fresh(*sequence, envelope));
+                continue;
             }
-            error => database_error(&error),
-        })
+            let mut read = || {
+                if reading.is_none() {
+                    reading = Some(self.connection.unchecked_transaction()?);
+                }
+                let mut message = self.connection.prepare_cached(&sql)?;
+                message.query_row(params![sequence.cast_signed()], Stored::read)
+            };
+            messages.push(read().map_err(|error| match error {
+                rusqlite::Error::QueryReturnedNoRows | rusqlite::Error::InvalidColumnType(..) => {
+                    QueueError::Corrupt { reason: format!("message {sequence} cannot be read") }
+                }
+                error => database_error(&error),
+            })?);
+        }
+        Ok(messages)
     }
 
     /// Makes a dead letter outside of a batch.
@@ -234,11 +236,20 @@ impl Core {
     }
 }
 
+/// Whether the database may grow.
+pub(super) fn has_room(connection: &Connection, max_bytes: u64) -> rusqlite::Result<bool> {
+    let value = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).map(unsigned);
+    let (size, pages) = (value("PRAGMA page_size")?, value("PRAGMA page_count")?);
+    Ok(pages * size < max_bytes || (pages - value("PRAGMA freelist_count")?) * size < max_bytes)
+}
+
 /// Recognises the file, sets up the connection, and checks or makes what is in it.
 fn prepare(connection: &Connection, size: u64, now_ms: u64) -> Result<(), QueueError> {
     schema::recognise(connection)?;
     let settings = || {
         connection.busy_timeout(Duration::from_secs(5))?;
+        // A plan does not depend on what is bound. Else a bound LIMIT is planned anew each time.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(32);
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
