@@ -9,7 +9,8 @@
 //! |---|---|
 //! | `message` | every message not deleted, by rising `seq`; `dead = 1` for dead letters |
 //! | `dead_letter` | why, for each row with `dead = 1` |
-//! | `deduplication` | hash of group and id of recent sends, until the window ends |
+//! | `recent_send` | hash of group and id of each send, by rising `seq`, until its window ends |
+//! | `deduplication` | the same by hash, for those of which memory says nothing |
 //! | `parked_group` | groups withheld by an operator or by policy |
 //! | `schema_history` | which program made each version of the tables |
 //!
@@ -24,12 +25,13 @@
 //!   delete, in the next commit; a crash forgets the count of the leases it ended.
 //! - Bodies stay on disk, but for the 4 MiB sent last, and so does the backlog: memory holds what is on lease and the
 //!   next messages, until 1,024 groups have one to hand out, one number per message and about 100 bytes per group. Only
-//!   what stands behind parked and leased groups comes on top.
+//!   what stands behind parked and leased groups comes on top. Records for deduplication take 8 bytes each, at most
+//!   16 MiB.
 //! - A commit or sync that fails (except for lack of space) ends the queue: every later call is refused and
 //!   [`Queue::failed`] completes. It is never retried, the kernel may have dropped the dirty pages.
 //!
 //! # Recovery
-//! Opening replays the WAL, checks the file and counts what waits. Every row carries a
+//! Opening replays the WAL, checks the file, counts what waits and reads the records for deduplication. Every row carries a
 //! checksum; a row that no longer matches becomes a dead letter with the reason `damaged`.
 
 use std::{
@@ -54,6 +56,7 @@ mod backlog;
 mod batch;
 mod core;
 mod dead;
+mod deduplication;
 mod examine;
 mod file;
 mod fresh;

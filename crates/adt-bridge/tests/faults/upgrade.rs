@@ -75,7 +75,7 @@ async fn f49_a_queue_of_the_first_version_is_brought_forward_and_drains_in_order
     let connection = Connection::open(&path).expect("opened");
     let version: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 #[tokio::test]
@@ -90,11 +90,11 @@ async fn f49_a_queue_of_a_newer_version_is_refused_and_left_alone() {
     let before = fs::read(&path).expect("read");
     let error = EmbeddedQueue::open(&settings(path.clone())).await.expect_err("refused");
     let QueueError::Configuration { reason } = error else { panic!("{error}") };
-    for told in ["version 7", "adt-bridge 9.1.0", "up to 2"] {
+    for told in ["version 7", "adt-bridge 9.1.0", "up to 3"] {
         assert!(reason.contains(told), "{reason}");
     }
     let output = bridge.start(Role::Up).await.expect_err("refused").to_string();
-    assert!(output.contains("version 7") && output.contains("up to 2"), "{output}");
+    assert!(output.contains("version 7") && output.contains("up to 3"), "{output}");
     assert_eq!(fs::read(&path).expect("read"), before);
     assert_eq!(endpoint.stored_count(), 0);
 }

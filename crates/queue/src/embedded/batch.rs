@@ -6,6 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::{
     core::{self, Core},
     dead,
+    deduplication::{Change, Deduplication, identity},
     rows::{self, database_error, signed},
 };
 use crate::{
@@ -152,29 +153,45 @@ fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite:
             None => delete(&transaction, removal.sequence, core.dead_groups.contains_key(&removal.group))?,
         }
     }
-    let mut outcomes = Vec::with_capacity(sends.len());
-    let mut last = if sends.is_empty() { 0 } else { rows::last_sequence(&transaction)? };
-    for Send { envelope, .. } in sends {
-        outcomes.push(match rows::insert(&transaction, envelope, last + 1, now_ms, window_ms)? {
-            Some(earlier) => Outcome::Duplicate(earlier),
-            None => {
-                last += 1;
-                Outcome::New(last)
-            }
-        });
-    }
+    let mut records = Change::default();
+    let outcomes = if sends.is_empty() {
+        Vec::new()
+    } else {
+        let outcomes = insert(&transaction, sends, &core.deduplication, &mut records, now_ms, window_ms)?;
+        core.deduplication.sweep(&mut records, &transaction, now_ms, SWEEP * sends.len())?;
+        outcomes
+    };
     for (sequence, count) in &core.uncounted {
         let sql = "UPDATE message SET receive_count = receive_count + ?2 WHERE seq = ?1";
         transaction.prepare_cached(sql)?.execute(params![signed(*sequence), count])?;
     }
-    if !sends.is_empty() {
-        let most = i64::try_from(SWEEP * sends.len()).unwrap_or(i64::MAX);
-        let sql = "DELETE FROM deduplication WHERE key IN \
-                   (SELECT key FROM deduplication WHERE expires_ms <= ?1 LIMIT ?2)";
-        transaction.prepare_cached(sql)?.execute(params![signed(now_ms), most])?;
-    }
     transaction.commit()?;
     core.uncounted.clear();
+    core.deduplication.committed(records);
+    Ok(outcomes)
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    sends: &[Send],
+    known: &Deduplication,
+    records: &mut Change,
+    now_ms: u64,
+    window_ms: u64,
+) -> rusqlite::Result<Vec<Outcome>> {
+    let mut last = rows::last_sequence(transaction)?;
+    let mut outcomes = Vec::with_capacity(sends.len());
+    for Send { envelope, .. } in sends {
+        let identity = identity(envelope);
+        if let Some(earlier) = known.find(records, transaction, &identity, now_ms)? {
+            outcomes.push(Outcome::Duplicate(earlier));
+            continue;
+        }
+        last += 1;
+        rows::insert(transaction, envelope, last, now_ms)?;
+        records.add(transaction, identity, last, now_ms.saturating_add(window_ms))?;
+        outcomes.push(Outcome::New(last));
+    }
     Ok(outcomes)
 }
 

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, param
 
 use super::{
     backlog::Backlog,
+    deduplication::Deduplication,
     file::{Owner, Reserve},
     fresh::Fresh,
     rows::{COLUMNS, Stored, database_error, unsigned},
@@ -29,6 +30,7 @@ pub(super) struct Core {
     pub(super) scheduler: Scheduler,
     pub(super) backlog: Backlog,
     pub(super) fresh: Fresh,
+    pub(super) deduplication: Deduplication,
     pub(super) config: EmbeddedConfig,
     pub(super) reserve: Reserve,
     /// How many dead letters each group has; a delete in such a group marks them superseded.
@@ -58,6 +60,7 @@ impl Core {
             scheduler: Scheduler::default(),
             backlog: Backlog::unread(),
             fresh: Fresh::default(),
+            deduplication: Deduplication::default(),
             reserve,
             dead_groups: HashMap::new(),
             uncounted: HashMap::new(),
@@ -225,6 +228,7 @@ impl Core {
 
     fn recover(&mut self) -> rusqlite::Result<()> {
         self.count_backlog()?;
+        self.deduplication = Deduplication::load(&self.connection, self.now_ms())?;
         let mut dead = self.connection.prepare("SELECT group_name FROM dead_letter")?;
         let mut rows = dead.query([])?;
         while let Some(row) = rows.next()? {

@@ -1,5 +1,6 @@
 //! Random histories of the embedded queue against a model: nothing lost, nothing deleted unasked, order kept. Two ready
-//! groups are enough here and a page holds three messages, so that most of a history has a backlog on disk.
+//! groups are enough here and a page holds three messages, so that most of a history has a backlog on disk; so are two spans
+//! of five records for deduplication.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,7 +20,7 @@ const TEN: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 #[derive(Debug, Clone)]
 enum Step {
     Send { group: u8 },
-    Resend,
+    Resend { place: usize },
     Receive { max: usize },
     Delete { place: usize },
     Release { place: usize },
@@ -32,7 +33,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..4_u8).prop_map(|group| Step::Send { group }),
-        1 => Just(Step::Resend),
+        1 => any::<usize>().prop_map(|place| Step::Resend { place }),
         4 => (1..5_usize).prop_map(|max| Step::Receive { max }),
         3 => any::<usize>().prop_map(|place| Step::Delete { place }),
         2 => any::<usize>().prop_map(|place| Step::Release { place }),
@@ -96,20 +97,22 @@ async fn run(steps: Vec<Step>) {
     let config = EmbeddedConfig { path, reserve_bytes: 4096, ..EmbeddedConfig::default() };
     let mut queue = EmbeddedQueue::open(&config).await.unwrap();
     let mut model = Model::default();
-    let mut last = None;
+    let mut sent: Vec<(String, String)> = Vec::new();
     for step in steps {
         match step {
             Step::Send { group } => {
                 model.sent += 1;
                 let (group, name) = (format!("g{group}"), format!("g{group}-{}", model.sent));
                 queue.send(envelope(&group, &name)).await.unwrap();
-                last = Some((group.clone(), name.clone()));
+                sent.push((group.clone(), name.clone()));
                 model.groups.entry(group).or_default().push_back(name);
             }
-            Step::Resend => {
-                if let Some((group, name)) = &last {
+            Step::Resend { place } => {
+                if !sent.is_empty() {
+                    let place = place % sent.len();
+                    let (group, name) = &sent[place];
                     let outcome = queue.send(envelope(group, name)).await.unwrap();
-                    assert!(matches!(outcome, Sent::Duplicate { .. }));
+                    assert_eq!(outcome, Sent::Duplicate { sequence: (place + 1).to_string() });
                 }
             }
             Step::Receive { max } => {

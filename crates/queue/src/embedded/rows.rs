@@ -52,29 +52,18 @@ impl Stored {
 pub(super) fn last_sequence(connection: &Connection) -> rusqlite::Result<u64> {
     let mut last = connection.prepare_cached(
         "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0), \
-         coalesce((SELECT max(seq) FROM message), 0))",
+         coalesce((SELECT max(seq) FROM message), 0), coalesce((SELECT max(seq) FROM recent_send), 0))",
     )?;
     last.query_row([], |row| row.get(0)).map(unsigned)
 }
 
-/// Writes a message under `sequence`, unless the same identity was sent inside its window: gives the place of that.
+/// Writes a message under `sequence`.
 pub(super) fn insert(
     connection: &Connection,
     envelope: &Envelope,
     sequence: u64,
     now_ms: u64,
-    window_ms: u64,
-) -> rusqlite::Result<Option<u64>> {
-    let key = identity(envelope);
-    let mut record = connection.prepare_cached(
-        "INSERT INTO deduplication (key, seq, expires_ms) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (key) DO UPDATE SET seq = ?2, expires_ms = ?3 WHERE expires_ms <= ?4",
-    )?;
-    let expires_ms = signed(now_ms.saturating_add(window_ms));
-    if record.execute(params![key, signed(sequence), expires_ms, signed(now_ms)])? == 0 {
-        let mut find = connection.prepare_cached("SELECT seq FROM deduplication WHERE key = ?1")?;
-        return find.query_row([key], |row| row.get(0)).map(|seq| Some(unsigned(seq)));
-    }
+) -> rusqlite::Result<()> {
     let mut message = connection.prepare_cached(
         "INSERT INTO message (seq, group_name, deduplication_id, control_id, event, version, enqueued_at, traceparent, \
          sent_ms, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -93,7 +82,7 @@ pub(super) fn insert(
         checksum(envelope).as_slice(),
         envelope.body,
     ])?;
-    Ok(None)
+    Ok(())
 }
 
 /// What SQLite says, as far as callers can act on it. SQLite names no bound values.
@@ -119,14 +108,6 @@ pub(super) fn unsigned(value: i64) -> u64 {
 
 fn bytes<'row>(row: &'row Row<'_>, index: usize) -> rusqlite::Result<&'row [u8]> {
     Ok(row.get_ref(index)?.as_bytes()?)
-}
-
-fn identity(envelope: &Envelope) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(envelope.group.as_str());
-    hash.update([0]);
-    hash.update(envelope.deduplication_id.as_str());
-    hash.finalize().into()
 }
 
 /// Covers everything that is delivered.

@@ -13,7 +13,7 @@ use crate::QueueError;
 const APPLICATION_ID: i64 = 0x4144_5451;
 
 /// What each version added. Steps that were released are never changed.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,6 +50,10 @@ CREATE TABLE parked_group (name TEXT PRIMARY KEY) WITHOUT ROWID;
     // Which program made each version of the file, for whoever has to find the right one.
     "
 CREATE TABLE schema_history (version INTEGER PRIMARY KEY, program TEXT NOT NULL, at_ms INTEGER NOT NULL);
+",
+    // Records for deduplication in the order in which they come and go. Those of older programs stay where they are.
+    "
+CREATE TABLE recent_send (seq INTEGER PRIMARY KEY, key BLOB NOT NULL, expires_ms INTEGER NOT NULL);
 ",
 ];
 
@@ -159,6 +163,17 @@ fn expected(steps: usize) -> rusqlite::Result<Vec<[Vec<u8>; 3]>> {
     let fresh = Connection::open_in_memory()?;
     fresh.execute_batch(&STEPS.iter().take(steps).copied().collect::<String>())?;
     stored(&fresh)
+}
+
+/// What an older program left.
+#[cfg(test)]
+pub(super) fn make_version(connection: &Connection, version: usize) {
+    let steps = STEPS[..version].concat();
+    let version = format!(
+        "{steps} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; \
+         INSERT INTO schema_history VALUES ({version}, 'an older one', 0);"
+    );
+    connection.execute_batch(&version).unwrap();
 }
 
 /// This program, as it signs its work.
