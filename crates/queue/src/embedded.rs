@@ -204,12 +204,14 @@ impl Queue for EmbeddedQueue {
             return receipts.iter().map(|_| Err(self.broken())).collect();
         }
         let mut results = Vec::with_capacity(asked.len());
-        for answer in asked {
+        // From the last one on, which wakes the caller once: by then the others are answered too.
+        for answer in asked.into_iter().rev() {
             results.push(match answer {
                 Ok(answer) => answer.await.map_err(|_| self.broken()).flatten(),
                 Err(error) => Err(error),
             });
         }
+        results.reverse();
         results
     }
 

@@ -147,12 +147,18 @@ fn try_write(core: &mut Core, sends: &[Send], removals: &[Removal]) -> rusqlite:
     let transaction = core.connection.transaction()?;
     let room = sends.is_empty() || core::has_room(&transaction, core.config.max_file_bytes)?;
     let sends = if room { sends } else { &[] };
-    for removal in removals {
-        match &removal.letter {
-            Some(letter) => dead::bury(&transaction, removal.sequence, letter, now_ms)?,
-            None => delete(&transaction, removal.sequence, core.dead_groups.contains_key(&removal.group))?,
+    let mut deleted = Vec::with_capacity(removals.len());
+    for Removal { sequence, group, letter, .. } in removals {
+        if let Some(letter) = letter {
+            dead::bury(&transaction, *sequence, letter, now_ms)?;
+            continue;
         }
+        if core.dead_groups.contains_key(group) {
+            dead::supersede(&transaction, *sequence)?;
+        }
+        deleted.push(signed(*sequence));
     }
+    delete(&transaction, deleted)?;
     let mut records = Change::default();
     let outcomes = if sends.is_empty() {
         Vec::new()
@@ -195,12 +201,12 @@ fn insert(
     Ok(outcomes)
 }
 
-fn delete(transaction: &Transaction<'_>, sequence: u64, group_has_dead: bool) -> rusqlite::Result<()> {
-    if group_has_dead {
-        let sql = "UPDATE dead_letter SET superseded = 1 WHERE seq < ?1 \
-                   AND group_name = (SELECT group_name FROM message WHERE seq = ?1)";
-        transaction.prepare_cached(sql)?.execute(params![signed(sequence)])?;
+/// Neighbours leave by one statement.
+fn delete(transaction: &Transaction<'_>, mut sequences: Vec<i64>) -> rusqlite::Result<()> {
+    sequences.sort_unstable();
+    let mut delete = transaction.prepare_cached("DELETE FROM message WHERE seq BETWEEN ?1 AND ?2")?;
+    for neighbours in sequences.chunk_by(|one, next| one + 1 == *next) {
+        delete.execute(params![neighbours.first(), neighbours.last()])?;
     }
-    transaction.prepare_cached("DELETE FROM message WHERE seq = ?1")?.execute(params![signed(sequence)])?;
     Ok(())
 }

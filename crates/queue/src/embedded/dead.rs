@@ -36,6 +36,14 @@ pub(super) fn bury(
     Ok(())
 }
 
+/// Notes that a newer message of the group leaves the queue.
+pub(super) fn supersede(transaction: &Transaction<'_>, sequence: u64) -> rusqlite::Result<()> {
+    let sql = "UPDATE dead_letter SET superseded = 1 WHERE seq < ?1 \
+               AND group_name = (SELECT group_name FROM message WHERE seq = ?1)";
+    transaction.prepare_cached(sql)?.execute([signed(sequence)])?;
+    Ok(())
+}
+
 impl Core {
     pub(super) fn list_dead(
         &mut self,

@@ -1,5 +1,7 @@
 //! Rows of the database: schema, statements, checksums.
 
+use std::string::FromUtf8Error;
+
 use rusqlite::{Connection, Row, params};
 use sha2::{Digest, Sha256};
 
@@ -26,7 +28,12 @@ impl Stored {
 
     /// Reads a row even when bits of it rotted; `intact` tells.
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let text = |index| Ok::<_, rusqlite::Error>(String::from_utf8_lossy(bytes(row, index)?).into_owned());
+        // `from_utf8_lossy` looks at every byte by itself.
+        let lossy = |rot: FromUtf8Error| String::from_utf8_lossy(rot.as_bytes()).into_owned();
+        let text = |index| {
+            let text = bytes(row, index)?.to_vec();
+            Ok::<_, rusqlite::Error>(String::from_utf8(text).unwrap_or_else(lossy))
+        };
         let traceparent: Option<String> = row.get(7)?;
         let attributes = Attributes {
             control_id: text(3)?,
