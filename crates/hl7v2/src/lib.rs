@@ -3,7 +3,7 @@
 //! Pure: no I/O, no clock, no randomness. Text is read through [`hl7_parser`], behind [`Text`] and
 //! [`Message`], which close the gaps of that parser: it silently stops at a blank line, at a line feed and at a
 //! segment without a field separator, it takes exactly four encoding characters, and its unescaping panics on
-//! non-ASCII text. The parser is given the fields that have a delimiter, one at a time.
+//! non-ASCII text. The parser is given the fields that have a delimiter, one repetition at a time.
 //!
 //! The ladder of views follows the standard and counts from 1, as the standard does:
 //! [`Message`] › [`Segment`] › [`Field`] › [`Repetition`] › [`Component`] › [`Subcomponent`]. What a message

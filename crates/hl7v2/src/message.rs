@@ -5,7 +5,7 @@ mod content;
 use std::borrow::Cow;
 use std::fmt;
 
-use content::{FieldContent, SegmentContent};
+use content::{NOTHING, Part};
 
 use crate::{Header, ParseError, Text, unescape};
 
@@ -13,18 +13,21 @@ use crate::{Header, ParseError, Text, unescape};
 #[derive(Clone)]
 pub struct Message<'t> {
     text: &'t Text,
-    segments: Vec<SegmentContent<'t>>,
+    /// The segments, then what they hold.
+    parts: Vec<Part<'t>>,
+    segments: usize,
 }
 
 impl<'t> Message<'t> {
     /// See [`Text::parse`].
     pub(crate) fn parse(text: &'t Text) -> Result<Self, ParseError> {
-        Ok(Self { text, segments: content::read(text)? })
+        let (parts, segments) = content::read(text)?;
+        Ok(Self { text, parts, segments })
     }
 
     /// All segments, in order; MSH is the first.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
-        self.segments.iter().map(|content| Segment { content, text: self.text })
+        self.parts.iter().take(self.segments).map(|part| Segment(Place { part, message: self }))
     }
 
     /// The first segment of that name.
@@ -53,79 +56,81 @@ impl<'t> Message<'t> {
 
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.segments.iter().map(|segment| segment.name).collect();
+        let names: Vec<&str> = self.segments().map(|segment| segment.name()).collect();
         f.debug_struct("Message").field("segments", &names).finish()
+    }
+}
+
+/// What a view stands for.
+#[derive(Clone, Copy)]
+struct Place<'m> {
+    part: &'m Part<'m>,
+    message: &'m Message<'m>,
+}
+
+impl<'m> Place<'m> {
+    fn parts(self) -> &'m [Part<'m>] {
+        self.part.parts(&self.message.parts)
+    }
+
+    /// Its part of that number.
+    fn part(self, number: usize) -> Self {
+        let part = number.checked_sub(1).and_then(|index| self.parts().get(index));
+        Self { part: part.unwrap_or(NOTHING), ..self }
     }
 }
 
 /// One segment, such as PID.
 #[derive(Clone, Copy)]
-pub struct Segment<'m> {
-    content: &'m SegmentContent<'m>,
-    text: &'m Text,
-}
+pub struct Segment<'m>(Place<'m>);
 
 impl<'m> Segment<'m> {
     /// Its three-character name.
     #[must_use]
     pub fn name(&self) -> &'m str {
-        self.content.name
+        self.raw().get(..3).unwrap_or_default()
     }
 
     /// Field `number`, counted from 1 as in the standard: `MSH-1` is the field separator.
     #[must_use]
     pub fn field(&self, number: usize) -> Field<'m> {
-        let content = number.checked_sub(1).and_then(|index| self.content.fields.get(index));
-        let (raw, parts) = match content {
-            Some(FieldContent::Value(value)) => (*value, None),
-            Some(FieldContent::Parts(parts)) => (parts.raw_value(), Some(parts)),
-            None => ("", None),
-        };
-        Field { raw, parts, text: self.text }
+        Field(self.0.part(number))
     }
 
     /// How many fields the segment has, the last valued or not.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.content.fields.len()
+        self.0.parts().len()
     }
 
     /// True for a segment without any field.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.content.fields.is_empty()
+        self.0.parts().is_empty()
     }
 
     /// The segment as it stands in the message, escape sequences unread.
     #[must_use]
     pub fn raw(&self) -> &'m str {
-        self.content.raw
+        self.0.part.raw
     }
 }
 
 /// One field; empty where the message has none.
 #[derive(Clone, Copy)]
-pub struct Field<'m> {
-    raw: &'m str,
-    /// Where it is more than one value.
-    parts: Option<&'m hl7_parser::message::Field<'m>>,
-    text: &'m Text,
-}
+pub struct Field<'m>(Place<'m>);
 
 impl<'m> Field<'m> {
     /// Its repetitions, in order; none for an empty field. An empty repetition between others is kept.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
         let field = *self;
-        let count = field.parts.map_or(usize::from(!field.raw.is_empty()), |parts| parts.repeats.len());
-        (1..=count).map(move |number| field.repetition(number))
+        (1..=field.0.parts().len()).map(move |number| field.repetition(number))
     }
 
     /// Repetition `number`, from 1.
     #[must_use]
     pub fn repetition(&self, number: usize) -> Repetition<'m> {
-        let parts = self.parts.and_then(|parts| parts.repeats.get(number.checked_sub(1)?));
-        let raw = parts.map_or_else(|| self.only(number), |parts| parts.raw_value());
-        Repetition { raw, parts, text: self.text }
+        Repetition(self.0.part(number))
     }
 
     /// Component `number` of the first repetition.
@@ -143,26 +148,19 @@ impl<'m> Field<'m> {
 
 /// One repetition of a field.
 #[derive(Clone, Copy)]
-pub struct Repetition<'m> {
-    raw: &'m str,
-    /// Where it is more than one value.
-    parts: Option<&'m hl7_parser::message::Repeat<'m>>,
-    text: &'m Text,
-}
+pub struct Repetition<'m>(Place<'m>);
 
 impl<'m> Repetition<'m> {
     /// Component `number`, from 1.
     #[must_use]
     pub fn component(&self, number: usize) -> Component<'m> {
-        let parts = self.parts.and_then(|parts| parts.components.get(number.checked_sub(1)?));
-        let raw = parts.map_or_else(|| self.only(number), |parts| parts.raw_value());
-        Component { raw, parts, text: self.text }
+        Component(self.0.part(number))
     }
 
     /// How many components are written.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.parts.map_or(usize::from(!self.raw.is_empty()), |parts| parts.components.len())
+        self.0.parts().len()
     }
 
     /// First subcomponent of the first component, unescaped; `None` where empty or null.
@@ -174,26 +172,19 @@ impl<'m> Repetition<'m> {
 
 /// One component.
 #[derive(Clone, Copy)]
-pub struct Component<'m> {
-    raw: &'m str,
-    /// Where it may be more than one value.
-    parts: Option<&'m hl7_parser::message::Component<'m>>,
-    text: &'m Text,
-}
+pub struct Component<'m>(Place<'m>);
 
 impl<'m> Component<'m> {
     /// Subcomponent `number`, from 1.
     #[must_use]
     pub fn subcomponent(&self, number: usize) -> Subcomponent<'m> {
-        let part = self.parts.and_then(|parts| parts.subcomponents.get(number.checked_sub(1)?));
-        let raw = part.map_or_else(|| self.only(number), |part| part.value);
-        Subcomponent { raw, text: self.text }
+        Subcomponent(self.0.part(number))
     }
 
     /// How many subcomponents are written.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.parts.map_or(usize::from(!self.raw.is_empty()), |parts| parts.subcomponents.len())
+        self.0.parts().len()
     }
 
     /// First subcomponent, unescaped; `None` where empty or null.
@@ -205,25 +196,24 @@ impl<'m> Component<'m> {
 
 /// One subcomponent, the leaf of the ladder.
 #[derive(Clone, Copy)]
-pub struct Subcomponent<'m> {
-    raw: &'m str,
-    text: &'m Text,
-}
+pub struct Subcomponent<'m>(Place<'m>);
 
 impl<'m> Subcomponent<'m> {
     /// Its text, unescaped; `None` where empty or null.
     #[must_use]
     pub fn text(&self) -> Option<Cow<'m, str>> {
-        if self.raw.is_empty() || self.raw == NULL {
+        let raw = self.raw();
+        if raw.is_empty() || raw == NULL {
             return None;
         }
-        Some(unescape(self.raw, self.text.separators(), self.text.charset())).filter(|text| !text.is_empty())
+        let text = self.0.message.text;
+        Some(unescape(raw, text.separators(), text.charset())).filter(|text| !text.is_empty())
     }
 
     /// The subcomponent as it stands in the message.
     #[must_use]
     pub fn raw(&self) -> &'m str {
-        self.raw
+        self.0.part.raw
     }
 }
 
@@ -246,12 +236,7 @@ macro_rules! written_or_not {
             /// The text as it stands in the message, escape sequences unread.
             #[must_use]
             pub fn raw(&self) -> &'m str {
-                self.raw
-            }
-
-            /// The part of that number of a view without delimiters: the first is all of it.
-            fn only(&self, number: usize) -> &'m str {
-                if self.parts.is_none() && number == 1 { self.raw } else { "" }
+                self.0.part.raw
             }
         }
     )+};
