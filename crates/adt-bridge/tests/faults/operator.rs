@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use fault_harness::{
-    aws_stub::AwsStub,
+    aws_stub::{AwsStub, Fault, FaultKind},
     deployment::{Deployment, Role},
     endpoint::{Endpoint, Reply, Script, Step, When},
     oracle::Mark,
@@ -65,11 +65,24 @@ async fn f47_dead_letters_in_sqs_are_looked_at_and_redriven_without_a_process() 
     let listed = letters(&bridge, &[]).await;
     let versions: Vec<u64> = listed.iter().map(|(_, mark)| mark.version).collect();
     assert_eq!(versions, (1..=12).collect::<Vec<_>>(), "all of one group, in its order");
+
+    stub.fail(Fault::times(2, "ChangeMessageVisibilityBatch", FaultKind::FailEntries("InternalError")));
+    let all = run(&bridge, &["dlq", "ls"]).await;
+    assert_eq!(all.0, Some(0), "{}", all.2);
+    stub.fail(Fault::always("ChangeMessageVisibilityBatch", FaultKind::FailEntries("InternalError")));
+    assert_eq!(run(&bridge, &["dlq", "ls"]).await.1, all.1, "given back at the third try");
+    stub.heal();
+    let (code, stdout, stderr) = run(&bridge, &["dlq", "show", &listed[0].0]).await;
+    assert_eq!(code, Some(5), "kept from this look by the last one, and not gone: {stdout}{stderr}");
+    assert!(stderr.contains("another reader hides"), "{stderr}");
+    stub.lapse("bridge-dead.fifo");
+
     let (first, second) = (listed[0].0.as_str(), listed[1].0.as_str());
     let (code, stdout, _) = run(&bridge, &["dlq", "redrive", second, first]).await;
     assert_eq!(code, Some(6), "{stdout}");
     assert!(stdout.contains("an older dead letter"), "{stdout}");
-    assert_eq!(run(&bridge, &["dlq", "skip", first]).await.0, Some(0));
+    let (code, _, stderr) = run(&bridge, &["dlq", "skip", first]).await;
+    assert_eq!(code, Some(0), "{stderr}");
     let (code, _, stderr) = run(&bridge, &["dlq", "redrive", "--force-stale", second]).await;
     assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(stub.bodies("bridge-dead.fifo").len(), 10);

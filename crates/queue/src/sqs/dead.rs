@@ -10,7 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use aws_sdk_sqs::{Client, operation::receive_message::builders::ReceiveMessageFluentBuilder};
+use aws_sdk_sqs::{
+    Client, operation::receive_message::builders::ReceiveMessageFluentBuilder, types::QueueAttributeName,
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -29,6 +31,11 @@ const MARK: &str = "dead:";
 const LOOK: Duration = Duration::from_secs(60);
 /// A short wait asks every server of SQS, no wait only some.
 const WAIT: Duration = Duration::from_secs(1);
+/// How often the giving back of letters is tried: until they come back by themselves, nobody else sees them.
+const RELEASES: usize = 3;
+/// What is said when a look may not have seen everything.
+const HIDDEN: &str = "another reader hides some of the dead letters; they come back within a minute";
+const HIDDEN_MESSAGES: QueueAttributeName = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
 /// The most dead letters one look takes in.
 const MAX_SEEN: usize = 10_000;
 /// How long the messages of a parked group are kept on lease; made longer when half of it is over. After a
@@ -160,6 +167,9 @@ impl DeadLetterQueue for SqsQueue {
         let mut letters: Vec<_> = look.letters().collect();
         letters.sort_by_key(|letter| letter.turn());
         let mut summaries: Vec<_> = letters.iter().map(|letter| letter.record.summary.clone()).collect();
+        if look.is_partial(self).await? {
+            tracing::warn!("{HIDDEN}");
+        }
         look.end().await;
         if let Some(after) = after {
             let place = summaries.iter().position(|summary| summary.id == *after);
@@ -173,9 +183,12 @@ impl DeadLetterQueue for SqsQueue {
     async fn show(&self, id: &DeadLetterId) -> Result<DeadLetterRecord, QueueError> {
         let _looking = self.looking.lock().await;
         let look = Look::at(self.desk(), Some(id)).await?;
-        let record = look.letter(id).map(|letter| letter.record.clone());
+        let record = match look.letter(id) {
+            Some(letter) => Ok(letter.record.clone()),
+            None => Err(look.missing(self).await),
+        };
         look.end().await;
-        record.ok_or(QueueError::NotFound)
+        record
     }
 
     async fn redrive(&self, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError> {
@@ -195,7 +208,7 @@ impl DeadLetterQueue for SqsQueue {
             Some(letter) => {
                 remove(&self.client, &self.dead_letter_url, letter.delivery.receipt.as_str()).await
             }
-            None => Err(QueueError::NotFound),
+            None => Err(look.missing(self).await),
         };
         look.end().await;
         result
@@ -303,7 +316,8 @@ impl Look {
     }
 
     async fn redrive(&mut self, queue: &SqsQueue, id: &DeadLetterId, stale: Stale) -> Result<(), QueueError> {
-        let group = self.letter(id).ok_or(QueueError::NotFound)?.record.summary.group.clone();
+        let Some(letter) = self.letter(id) else { return Err(self.missing(queue).await) };
+        let group = letter.record.summary.group.clone();
         let parked = queue.parking().is_parked(&group);
         if stale == Stale::Refuse {
             let of_group = self.letters().filter(|letter| letter.record.summary.group == group);
@@ -356,10 +370,33 @@ impl Look {
         Ok(removed)
     }
 
+    /// Whether somebody else hides letters from this look. SQS counts approximately.
+    async fn is_partial(&self, queue: &SqsQueue) -> Result<bool, QueueError> {
+        let hidden = queue.count(&self.desk.url, &[HIDDEN_MESSAGES]).await?;
+        Ok(hidden.first().is_some_and(|&hidden| hidden > self.seen.len() as u64))
+    }
+
+    /// What is to be said of a letter that was not seen.
+    async fn missing(&self, queue: &SqsQueue) -> QueueError {
+        match self.is_partial(queue).await {
+            Ok(false) => QueueError::NotFound,
+            Ok(true) => QueueError::Unavailable { reason: HIDDEN.into() },
+            Err(error) => error,
+        }
+    }
+
     /// Gives everything back, the last first.
     async fn end(self) {
-        let receipts: Vec<_> = self.seen.iter().rev().map(|found| found.receipt().clone()).collect();
-        // What cannot be given back comes back by itself.
-        drop(change(&self.desk.client, &self.desk.url, &receipts, Duration::ZERO).await);
+        let mut receipts: Vec<_> = self.seen.iter().rev().map(|found| found.receipt().clone()).collect();
+        for _ in 0..RELEASES {
+            let results = change(&self.desk.client, &self.desk.url, &receipts, Duration::ZERO).await;
+            let mut results = results.into_iter();
+            receipts.retain(|_| matches!(results.next(), Some(Err(QueueError::Unavailable { .. }))));
+            if receipts.is_empty() {
+                return;
+            }
+        }
+        let (count, seconds) = (receipts.len(), LOOK.as_secs());
+        tracing::warn!(count, "dead letters cannot be given back: they are hidden for {seconds} s");
     }
 }
