@@ -15,25 +15,30 @@
 //! | B11 | `meta.versionId` removed |
 //! | B12 | v2 codings replaced by what they map to |
 
+mod named_systems;
+mod value;
+
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::assigning_authority::strip_ignore_case;
 use crate::coded;
 use crate::codes::Table;
 use crate::contact_point;
-use crate::date_time;
-use crate::fhir::{self, CodeableConcept, Coding, HumanName, Identifier, Patient, system, url};
-use crate::human_name;
+use crate::fhir::{self, CodeableConcept, Coding, Identifier, Patient, system, url};
 use crate::identifier;
 use crate::nk1;
 use crate::origins::Origins;
 use crate::patient_extension;
-use crate::race_ethnicity::{self, Kind};
+use crate::race_ethnicity::Kind;
 use crate::reference;
 use crate::report::{Issue, IssueType, Report};
 use crate::site::Site;
+use value::{
+    human_name, lower_case_urn, order_extensions, order_line_extensions, race_text, rank, zero_offsets,
+};
+
+pub(crate) use named_systems::with_named_systems;
 
 /// A Patient in normal form.
 pub(crate) struct Normal {
@@ -338,175 +343,6 @@ pub(crate) fn without_version_id(checked: &Value) -> Value {
         without_version(members);
     }
     patient
-}
-
-/// The Patient with the systems that its codings read back with: one that is itself the name of a system, such as
-/// `HL70063`, is written as that system; a code without system that is one of its field's table is written as one.
-/// `None` where there is none such.
-///
-/// Not part of the normal form: the change is told.
-pub(crate) fn with_named_systems(checked: &Value, site: &Site) -> Option<Value> {
-    fn rename(value: &mut Value, site: &Site) -> bool {
-        match value {
-            Value::Object(members) => {
-                let mut renamed = false;
-                if members.contains_key("code")
-                    && let Some(Value::String(name)) = members.get_mut("system")
-                    && site.systems.is_name(name)
-                    && let Some(uri) = site.systems.uri(name.as_str().into(), true).map(fhir::Str::into_owned)
-                {
-                    *name = uri;
-                    renamed = true;
-                }
-                members.values_mut().fold(renamed, |renamed, member| rename(member, site) | renamed)
-            }
-            Value::Array(members) => {
-                members.iter_mut().fold(false, |renamed, member| rename(member, site) | renamed)
-            }
-            _ => false,
-        }
-    }
-    /// True where a coding has no system, or a name for one.
-    fn is_affected(value: &Value, site: &Site) -> bool {
-        match value {
-            Value::Object(members) => {
-                let system = members.get("system").and_then(Value::as_str);
-                members.contains_key("code") && system.is_none_or(|name| site.systems.is_name(name))
-                    || members.values().any(|member| is_affected(member, site))
-            }
-            Value::Array(members) => members.iter().any(|member| is_affected(member, site)),
-            _ => false,
-        }
-    }
-    if !is_affected(checked, site) {
-        return None;
-    }
-    let mut patient = checked.clone();
-    let mut changed = rename(&mut patient, site);
-    let mut fill = |concept: Option<&mut Value>, tables: &[Table]| {
-        let codings = concept.and_then(|concept| concept.get_mut("coding")).and_then(Value::as_array_mut);
-        for coding in codings.into_iter().flatten().filter(|coding| coding.get("system").is_none()) {
-            let code = coding["code"].as_str().unwrap_or_default();
-            if let Some(table) = tables.iter().find(|table| site.codes.contains(**table, code)) {
-                coding["system"] = Value::from(table.system());
-                changed = true;
-            }
-        }
-    };
-    let members = patient.as_object_mut()?;
-    for extension in list_mut(members, "extension") {
-        if extension["url"] == url::RELIGION {
-            fill(extension.get_mut("valueCodeableConcept"), &[Table::Religion]);
-        }
-    }
-    for contact in list_mut(members, "contact").iter_mut().filter_map(Value::as_object_mut) {
-        for concept in list_mut(contact, "relationship") {
-            fill(Some(concept), &[Table::ContactRole, Table::Relationship]);
-        }
-    }
-    changed.then_some(patient)
-}
-
-/// B6 (suffixes) and B10 for one name.
-fn human_name(name: &mut Value) {
-    let typed: HumanName<'_> = fhir::of(name).unwrap_or_default();
-    let redundant = typed.text.as_deref().is_some_and(|text| text == human_name::joined(&typed));
-    let Some(members) = name.as_object_mut() else { return };
-    if redundant {
-        members.remove("text");
-    }
-    order_extensions_of(members, &[url::ASSEMBLY_ORDER, url::REPRESENTATION]);
-    if let Some(Value::Object(family)) = members.get_mut("_family") {
-        let order = [url::OWN_PREFIX, url::OWN_NAME, url::PARTNER_PREFIX, url::PARTNER_NAME];
-        order_extensions_of(family, &order);
-    }
-    let generational = |value: &Value| value.as_str().is_some_and(human_name::is_generational);
-    let order: Vec<usize> = match members.get("suffix").and_then(Value::as_array) {
-        Some(suffix) => {
-            let mut order: Vec<usize> = (0..suffix.len()).collect();
-            order.sort_by_key(|&index| suffix.get(index).is_none_or(|value| !generational(value)));
-            order
-        }
-        None => return,
-    };
-    for list in ["suffix", "_suffix"] {
-        if let Some(Value::Array(values)) = members.get_mut(list) {
-            let sorted = order.iter().filter_map(|&index| values.get(index).cloned()).collect();
-            *values = sorted;
-        }
-    }
-}
-
-/// B8: the text of race and ethnicity, and the order of their parts.
-fn race_text(extension: &mut Value, kind: Kind) {
-    let typed: fhir::Extension<'_> = fhir::of(extension).unwrap_or_default();
-    let has_text = fhir::extension(&typed.extension, "text").is_some();
-    let text = race_ethnicity::text_of(kind, &typed).filter(|_| !has_text);
-    if let Some(Value::Array(parts)) = extension.get_mut("extension") {
-        if let Some(text) = text {
-            parts.push(json!({ "url": "text", "valueString": text }));
-        }
-        parts.sort_by_key(|part| rank(part, &["ombCategory", "detailed", "text"]));
-    }
-}
-
-/// B8: `+00:00` and `-00:00` in dates.
-fn zero_offsets(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members.iter_mut() {
-                let dated = matches!(
-                    name.as_str(),
-                    "lastUpdated" | "deceasedDateTime" | "start" | "end" | "valueDateTime" | "valueInstant"
-                );
-                match member {
-                    Value::String(text) if dated => {
-                        if let Some(zulu) = date_time::with_z(text) {
-                            *text = zulu;
-                        }
-                    }
-                    Value::Object(_) | Value::Array(_) => zero_offsets(member),
-                    _ => {}
-                }
-            }
-        }
-        Value::Array(members) => members.iter_mut().for_each(zero_offsets),
-        _ => {}
-    }
-}
-
-/// B9.
-fn lower_case_urn(uri: &str) -> Option<String> {
-    if let Some(oid) = strip_ignore_case(uri, "urn:oid:") {
-        return Some(format!("urn:oid:{oid}"));
-    }
-    strip_ignore_case(uri, "urn:uuid:").map(|uuid| format!("urn:uuid:{}", uuid.to_lowercase()))
-}
-
-/// Known extensions first, in this order; the others after them, as they were.
-fn order_extensions(value: &mut Value, urls: &[&str]) {
-    if let Some(members) = value.as_object_mut() {
-        order_extensions_of(members, urls);
-    }
-}
-
-fn order_extensions_of(members: &mut Map<String, Value>, urls: &[&str]) {
-    if let Some(Value::Array(extensions)) = members.get_mut("extension") {
-        extensions.sort_by_key(|extension| rank(extension, urls));
-    }
-}
-
-fn order_line_extensions(address: &mut Value) {
-    if let Some(Value::Array(lines)) = address.get_mut("_line") {
-        for line in lines {
-            order_extensions(line, &[url::STREET_NAME, url::HOUSE_NUMBER]);
-        }
-    }
-}
-
-fn rank(extension: &Value, urls: &[&str]) -> usize {
-    let url = extension["url"].as_str().unwrap_or_default();
-    urls.iter().position(|known| *known == url).unwrap_or(urls.len())
 }
 
 fn list_mut<'a>(members: &'a mut Map<String, Value>, name: &str) -> &'a mut [Value] {
