@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,8 @@ pub struct Process {
     child: Child,
     ready: Value,
     output: Arc<Mutex<String>>,
+    /// They end with the pipes of the child, and of whoever it has left them to.
+    collectors: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -55,13 +58,10 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let output = Arc::new(Mutex::new(String::new()));
-        if let Some(stdout) = child.stdout.take() {
-            collect(stdout, Arc::clone(&output), line);
-        }
-        if let Some(stderr) = child.stderr.take() {
-            collect(stderr, Arc::clone(&output), None);
-        }
-        Ok(Self { child, ready: Value::Null, output })
+        let stdout = child.stdout.take().map(|stdout| collect(stdout, Arc::clone(&output), line));
+        let stderr = child.stderr.take().map(|stderr| collect(stderr, Arc::clone(&output), None));
+        let collectors = stdout.into_iter().chain(stderr).collect();
+        Ok(Self { child, ready: Value::Null, output, collectors })
     }
 
     /// Whether it has ended.
@@ -74,7 +74,8 @@ impl Process {
         &self.ready
     }
 
-    /// Everything written to standard output and standard error so far.
+    /// Everything written to standard output and standard error so far; all of it after [`wait`](Self::wait) or
+    /// [`kill`](Self::kill), unless a child of the process still has its pipes.
     pub fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -99,8 +100,22 @@ impl Process {
     /// # Errors
     /// The system refuses.
     pub fn kill(&mut self) -> io::Result<()> {
+        self.end()?;
+        let ended = Instant::now();
+        while self.is_writing() && ended.elapsed() < LAST_WORDS {
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
+    }
+
+    /// Whether there may be output that is not collected yet.
+    fn is_writing(&self) -> bool {
+        self.collectors.iter().any(|collector| !collector.is_finished())
     }
 
     /// Waits for the end by itself.
@@ -111,6 +126,10 @@ impl Process {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
+                let ended = Instant::now();
+                while self.is_writing() && ended.elapsed() < LAST_WORDS {
+                    tokio::time::sleep(POLL).await;
+                }
                 return Ok(status);
             }
             if started.elapsed() > deadline {
@@ -135,7 +154,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.kill().is_err() {
+        if self.end().is_err() {
             // It ended before: nothing is left to kill.
         }
     }
@@ -159,7 +178,7 @@ fn collect(
     pipe: impl io::Read + Send + 'static,
     output: Arc<Mutex<String>>,
     mut first: Option<oneshot::Sender<String>>,
-) {
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             {
@@ -172,9 +191,11 @@ fn collect(
                 first.send(line).ok();
             }
         }
-    });
+    })
 }
 
+/// How long what an ended child has written may take to be collected, where nobody else holds its pipes.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often the end of a child is looked for.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -199,6 +220,16 @@ mod tests {
         process.wait(Duration::ZERO).await.expect_err("still running");
         process.signal(Signal::TERM).expect("sent");
         assert_eq!(process.wait(DEADLINE).await.expect("ended").code(), Some(3));
+    }
+
+    #[tokio::test]
+    async fn an_ended_process_has_said_everything() {
+        let script = "i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done; echo last >&2";
+        for _ in 0..10 {
+            let mut process = Process::spawn(shell(script)).expect("started");
+            assert!(process.wait(DEADLINE).await.expect("ended").success());
+            assert_eq!(process.output().lines().count(), 5001);
+        }
     }
 
     #[tokio::test]
