@@ -70,6 +70,7 @@ impl Deployment {
         let listen = deployment.hook.address();
         deployment
             .set("HOOK__LISTEN", listen)
+            .set("RECEIVER__LISTEN", "127.0.0.1:0")
             .set("SENDER__ENDPOINT__ADDRESS", endpoint)
             .set("SENDER__ENDPOINT__CONNECT_TIMEOUT_SECONDS", 1)
             .set("SENDER__ENDPOINT__WRITE_TIMEOUT_SECONDS", 2)
@@ -100,7 +101,6 @@ impl Deployment {
             .set("STORE__OPERATION_TIMEOUT_SECONDS", 2)
             .set("RECEIVER__TLS__CERT_FILE", files.certificate.display())
             .set("RECEIVER__TLS__KEY_FILE", files.key.display())
-            .set("RECEIVER__LISTEN", "127.0.0.1:0")
             .set("RECEIVER__LISTEN_PLAIN", receiver);
         let environment = [
             ("AWS_ENDPOINT_URL", stub.url()),
@@ -232,7 +232,10 @@ impl Deployment {
 
     /// SIGKILL; true when it was running.
     pub fn kill(&mut self, role: Role) -> bool {
-        let Some(process) = self.processes.remove(&role) else { return false };
+        let Some(mut process) = self.processes.remove(&role) else { return false };
+        if process.kill().is_err() {
+            // It ended before.
+        }
         self.past.push_str(&process.output());
         true
     }

@@ -52,7 +52,9 @@ async fn f25_nothing_is_sent_to_an_endpoint_that_cannot_prove_itself() {
         let stalled = |endpoint: &Endpoint| !endpoint.connections().is_empty();
         let condition = if label == "StalledHandshake" { stalled } else { tried };
         assert!(endpoint.wait_until(DEADLINE, condition).await, "{label}: never tried");
-        assert!(endpoint.received().is_empty(), "{label}: a message got through");
+        // A TLS hello of random bytes may look like a frame.
+        let received = Mark::find_all(endpoint.received().iter().map(|one| &one.body));
+        assert!(received.is_empty(), "{label}: a message got through");
         assert!(rig.queue.deleted().is_empty() && rig.queue.dead().is_empty(), "{label}");
     }
 }
