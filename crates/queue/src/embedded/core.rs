@@ -244,7 +244,8 @@ impl Core {
 pub(super) fn has_room(connection: &Connection, max_bytes: u64) -> rusqlite::Result<bool> {
     let value = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).map(unsigned);
     let (size, pages) = (value("PRAGMA page_size")?, value("PRAGMA page_count")?);
-    Ok(pages * size < max_bytes || (pages - value("PRAGMA freelist_count")?) * size < max_bytes)
+    let used = || Ok::<_, rusqlite::Error>(pages.saturating_sub(value("PRAGMA freelist_count")?));
+    Ok(pages * size < max_bytes || used()? * size < max_bytes)
 }
 
 /// Recognises the file, sets up the connection, and checks or makes what is in it.
