@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -13,7 +14,7 @@ use hl7v2::Acknowledgment;
 use jiff::Timestamp;
 use message_store::ReceivedKey;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::index::{Change, Known};
 use crate::summary;
@@ -109,6 +110,15 @@ impl Feed {
         self.tell(id.to_owned(), Known::Operated { kind, detail: detail.to_owned() });
     }
 
+    /// Waits until the index has what was told before, so that whoever reads next sees it; at most some seconds, and not
+    /// where something was left out.
+    pub async fn settled(&self) {
+        let (reached, settled) = oneshot::channel();
+        self.put(Told::Asked(reached));
+        // Nobody answers: it is dropped when it is reached.
+        drop(tokio::time::timeout(PATIENCE, settled).await);
+    }
+
     /// It came to the test server and was answered. Reads neither: the peer waits.
     pub fn arrived(&self, arrival: Arrival<'_>) {
         let peer = format!("from {}", arrival.peer);
@@ -136,6 +146,8 @@ impl Feed {
 pub(crate) enum Told {
     Change(Change),
     Arrived(Box<Came>),
+    /// Somebody waits until it is dropped, with all before it in the index.
+    Asked(oneshot::Sender<()>),
 }
 
 /// A message at the test server, unread.
@@ -148,14 +160,22 @@ pub(crate) struct Came {
 }
 
 impl Told {
-    /// What the index is told.
-    pub(crate) fn into_change(self) -> Change {
-        match self {
-            Self::Change(change) => change,
-            Self::Arrived(came) => came.into_change(),
+    /// What the index is told, and who waits for it.
+    pub(crate) fn sort(batch: Vec<Self>) -> (Vec<Change>, Vec<oneshot::Sender<()>>) {
+        let (mut changes, mut waiting) = (Vec::with_capacity(batch.len()), Vec::new());
+        for told in batch {
+            match told {
+                Self::Change(change) => changes.push(change),
+                Self::Arrived(came) => changes.push(came.into_change()),
+                Self::Asked(reached) => waiting.push(reached),
+            }
         }
+        (changes, waiting)
     }
 }
+
+/// How long whoever asked waits for the index.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Came {
     fn into_change(self) -> Change {

@@ -285,8 +285,10 @@ impl Writing {
             return Ok(());
         }
         let write = move |writer: &mut Writer| {
-            let batch = batch.into_iter().map(Told::into_change).collect();
-            writer.apply(batch).and_then(|()| writer.trim(keep))
+            let (changes, waiting) = Told::sort(batch);
+            let written = writer.apply(changes).and_then(|()| writer.trim(keep));
+            drop(waiting);
+            written
         };
         let written = self.with(write).await;
         self.notify.send_modify(|version| *version += 1);

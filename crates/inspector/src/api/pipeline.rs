@@ -49,10 +49,12 @@ impl Lent {
         }
     }
 
-    fn note(&self, letter: &DeadLetterFull, kind: &'static str, detail: &str) {
+    /// Notes it, so that whoever asks after the answer sees it.
+    async fn note(&self, letter: &DeadLetterFull, kind: &'static str, detail: &str) {
         if let Self::Inspector(inspector) = self {
             let id = crate::Queued::id(&letter.body, &letter.line.control_id);
             inspector.feed.operated(&id, kind, detail);
+            inspector.feed.settled().await;
         }
     }
 }
@@ -116,7 +118,7 @@ async fn redrive(
     let noted = lent.clone();
     let result = to_its_end(&changes, async move {
         pipeline.redrive(&name, force_stale).await?;
-        noted.note(&letter, "redriven", if force_stale { "over a newer state" } else { "" });
+        noted.note(&letter, "redriven", if force_stale { "over a newer state" } else { "" }).await;
         Ok(())
     })
     .await;
@@ -138,7 +140,7 @@ async fn skip(
     tracing::info!(dead_letter.id = id, refused, "an operator let a dead letter go");
     result?;
     if let Ok(letter) = letter {
-        lent.note(&letter, "skipped", "");
+        lent.note(&letter, "skipped", "").await;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -185,6 +187,7 @@ pub(super) async fn resend(
     let resend = resendable(&inspector, &row).await?;
     to_its_end(&changes, async move { pipeline.resend(resend).await }).await?;
     inspector.feed.operated(&row.id, "resent", if force.force_stale { "over a newer state" } else { "" });
+    inspector.feed.settled().await;
     tracing::info!(hl7.message = row.id, force_stale = force.force_stale, "an operator sent a message again");
     Ok(StatusCode::ACCEPTED)
 }

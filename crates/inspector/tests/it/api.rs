@@ -63,6 +63,17 @@ async fn the_store_is_read_at_start_and_what_arrives_is_added() {
 }
 
 #[tokio::test]
+async fn what_was_told_is_seen_by_whoever_waited_for_it() {
+    let sut = start(false, &[]).await;
+    for number in 1..=500 {
+        let body = message(&format!("C{number}"), "A28", "Example");
+        sut.arrive(&body, "refused", "MSH|^~\\&|X|Y|LAB|H|2024||ACK|R1|T|2.5.1\rMSA|AE|C\r");
+    }
+    sut.inspector.feed().settled().await;
+    assert_eq!(sut.json("api/v1/messages/C500").await["message"]["state"], "refused");
+}
+
+#[tokio::test]
 async fn another_message_under_the_same_control_id_stands_beside_it() {
     let first = message("C1", "A28", "Example");
     let sut = start(false, &[&first]).await;
