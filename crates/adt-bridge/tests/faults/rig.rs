@@ -227,4 +227,4 @@ pub(crate) fn envelope(mark: Mark, size_bytes: usize) -> Envelope {
 }
 
 /// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(5);
+pub(crate) const LOOK: Duration = Duration::from_millis(5);
