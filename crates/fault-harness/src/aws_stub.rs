@@ -192,12 +192,11 @@ impl Drop for AwsStub {
 impl Shared {
     /// Does a call, or the fault meant for it. `None`: the connection is to be reset.
     async fn call(&self, request: &Request) -> Option<Response> {
-        let operation = if request.header("x-amz-target").is_some() {
-            sqs::operation(request)
+        let (operation, receipts) = if request.header("x-amz-target").is_some() {
+            (sqs::operation(request), sqs::receipts(&request.body))
         } else {
-            s3::operation(request)
+            (s3::operation(request), Vec::new())
         };
-        let receipts = sqs::receipts(&request.body);
         let (index, fault) = self.state.change(|state| {
             state.calls.push(Call {
                 operation: operation.clone(),

@@ -245,13 +245,13 @@ async fn takes_no_acknowledged_message(kind: &str, store_in: fn(&Path) -> Config
     })
     .await;
     // Messages that wait for the same commit share its moments.
-    assert!(states > 50, "{states} states");
+    assert!(states > 100, "{states} states");
 }
 
 /// Sends versions of one patient, each after the acknowledgment of the one before.
 async fn peer(receiver: std::net::SocketAddr, group: u64) {
     let mut stream = TcpStream::connect(receiver).await.expect("connected");
-    for version in 1..=8 {
+    for version in 1..=12 {
         let mark = Mark { group, version };
         stream.write_all(&endpoint::frame(&message(mark))).await.expect("sent");
         let mut reply = Vec::new();

@@ -66,7 +66,7 @@ pub(super) fn parameters(body: &[u8]) -> String {
     Value::Array(all).to_string()
 }
 
-/// The receipt handles a call names; none for bytes that are no call to SQS.
+/// The receipt handles a call names.
 pub(super) fn receipts(body: &[u8]) -> Vec<String> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let named = std::iter::once(&body).chain(entries(&body));
