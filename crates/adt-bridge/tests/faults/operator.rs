@@ -69,6 +69,10 @@ async fn f47_dead_letters_in_sqs_are_looked_at_and_redriven_without_a_process() 
     stub.fail(Fault::times(2, "ChangeMessageVisibilityBatch", FaultKind::FailEntries("InternalError")));
     let all = run(&bridge, &["dlq", "ls"]).await;
     assert_eq!(all.0, Some(0), "{}", all.2);
+    stub.fail(Fault::always("GetQueueAttributes", FaultKind::Status(500, "InternalError")));
+    assert_eq!(run(&bridge, &["dlq", "ls"]).await.0, Some(5), "whether it saw everything is not known");
+    stub.heal();
+    assert_eq!(run(&bridge, &["dlq", "ls"]).await.1, all.1, "given back all the same");
     stub.fail(Fault::always("ChangeMessageVisibilityBatch", FaultKind::FailEntries("InternalError")));
     assert_eq!(run(&bridge, &["dlq", "ls"]).await.1, all.1, "given back at the third try");
     stub.heal();

@@ -167,10 +167,11 @@ impl DeadLetterQueue for SqsQueue {
         let mut letters: Vec<_> = look.letters().collect();
         letters.sort_by_key(|letter| letter.turn());
         let mut summaries: Vec<_> = letters.iter().map(|letter| letter.record.summary.clone()).collect();
-        if look.is_partial(self).await? {
+        let is_partial = look.is_partial(self).await;
+        look.end().await;
+        if is_partial? {
             tracing::warn!("{HIDDEN}");
         }
-        look.end().await;
         if let Some(after) = after {
             let place = summaries.iter().position(|summary| summary.id == *after);
             summaries.drain(..place.map_or(0, |place| place + 1));
